@@ -1,0 +1,18 @@
+/*
+ * metriclist.h
+ *	  Counters of a process, added up for /metrics: RUSD_COUNTER(symbol, metric name, labels, help).
+ *
+ * etcd's names where the thing exists.  At most SLOT_COUNTERS lines; values that are no counters (positions, sizes, role) are read from shared memory by activity/metrics.c.
+ * No include guard: expanded several times.
+ *
+ * src/include/activity/metriclist.h
+ */
+RUSD_COUNTER(RANGES, "etcd_mvcc_range_total", "", "Total number of ranges seen by this member.")
+RUSD_COUNTER(PUTS, "etcd_mvcc_put_total", "", "Total number of puts seen by this member.")
+RUSD_COUNTER(DELETES, "etcd_mvcc_delete_total", "", "Total number of deletes seen by this member.")
+RUSD_COUNTER(TXNS, "etcd_mvcc_txn_total", "", "Total number of txns seen by this member.")
+RUSD_COUNTER(PROPOSALS_FAILED, "etcd_server_proposals_failed_total", "", "The total number of failed proposals seen.")
+RUSD_COUNTER(RECEIVED_BYTES, "etcd_network_client_grpc_received_bytes_total", "", "The total number of bytes received from grpc clients.")
+RUSD_COUNTER(SENT_BYTES, "etcd_network_client_grpc_sent_bytes_total", "", "The total number of bytes sent to grpc clients.")
+RUSD_COUNTER(SNAPSHOTS_ENDED, "rusd_snapshots_ended_total", "", "Reads that were ended because room ran short.")
+RUSD_COUNTER(MEMORY_REFUSED, "rusd_memory_refused_total", "", "Requests refused because --backend-memory was used up.")

@@ -1,0 +1,19 @@
+/*
+ * entrylist.h
+ *	  Kinds of log records: RUSD_ENTRY(number, symbol, name, replicated).
+ *
+ * Replicated ones are Raft entries with an index, applied by every member; their numbers are a disk and wire
+ * format and are never used again.  The others belong to this member's log alone and have no index.
+ *
+ * src/include/format/entrylist.h
+ */
+RUSD_ENTRY(1, EMPTY, "empty", true)				/* a leader's first entry of its term */
+RUSD_ENTRY(2, PUT, "put", true)
+RUSD_ENTRY(3, DELETE_RANGE, "delete-range", true)
+RUSD_ENTRY(4, TXN, "txn", true)
+RUSD_ENTRY(5, COMPACT, "compact", true)
+RUSD_ENTRY(6, ALARM, "alarm", true)
+RUSD_ENTRY(7, MEMBER, "member", true)			/* a change of the configuration */
+RUSD_ENTRY(8, MEMBER_ATTRIBUTES, "member-attributes", true)	/* name and client URLs, published at start */
+RUSD_ENTRY(9, CLUSTER_VERSION, "cluster-version", true)
+RUSD_ENTRY(64, HARD_STATE, "hard-state", false) /* term, vote, commit */

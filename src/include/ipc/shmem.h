@@ -1,0 +1,334 @@
+/*
+ * shmem.h
+ *	  The shared memory of a node: its regions, who writes them and who reads them.
+ *
+ * One sealed memfd.  The postmaster lays it out (shmem_create), every child inherits the mapping at the
+ * same address; a backend then gives up its right to write all but its own slot and the latches and
+ * marks (shmem_restrict), and no mprotect brings it back because the descriptor is sealed against new
+ * writable mappings.  The simulator makes a segment of plain memory for each of its members; so nothing
+ * below this layer may keep a global pointer: a Shm * is passed.
+ *
+ * Rules: [ipc-1] every region has one writer, named here.  [ipc-2] What a backend can write (BackendArea, Latch, Marks) is input:
+ * a reader copies once, then checks the copy.  [ipc-3] Positions never go back within one incarnation.
+ * [ipc-4] Fields of different writers never share a cache line.
+ *
+ * src/include/ipc/shmem.h
+ */
+#ifndef IPC_SHMEM_H
+#define IPC_SHMEM_H
+
+#include "ipc/latch.h"
+
+typedef enum ProcKind
+{
+#define RUSD_PROC(symbol, title, essential) PROC_##symbol,
+#include "ipc/proctypelist.h"
+#undef RUSD_PROC
+	PROC_KIND_COUNT
+} ProcKind;
+
+#define PROC_ESSENTIAL_COUNT PROC_BACKEND
+
+/* ------------------------------------------------------------------------------------------------
+ * Control: written by raft, read by all, under a change count (shm_control_read).
+ */
+typedef enum RaftRole
+{
+	ROLE_FOLLOWER,
+	ROLE_PRE_CANDIDATE,
+	ROLE_CANDIDATE,
+	ROLE_LEADER
+} RaftRole;
+
+typedef struct ControlState
+{
+	uint64_t	cluster_id;
+	uint64_t	member_id;
+	uint64_t	term;
+	uint64_t	leader_id;		/* 0: unknown */
+	uint64_t	commit_index;
+	uint64_t	last_index;		/* of the log, appended */
+	uint64_t	voters_count;
+	uint64_t	role;			/* RaftRole */
+	uint64_t	is_learner;
+	/* The only voter, its first entry of the term and the entry that made it the only one applied: reads need
+	 * no round (design, "A read"). */
+	uint64_t	reads_are_local;
+	uint64_t	ready;			/* an entry proposed in this incarnation (the publication of this member, BOOT-25) has been
+								 * applied: backends may serve */
+	uint64_t	draining;		/* no new proposals: a stop has begun */
+} ControlState;
+
+typedef struct ShmControl
+{
+	cache_aligned _Atomic uint64_t change_count;	/* odd while written */
+	_Atomic uint64_t words[sizeof(ControlState) / sizeof(uint64_t)];
+	cache_aligned _Atomic uint64_t loop_ns; /* raft's last loop, monotonic: older than an election timeout
+											 * means "leader unknown" */
+} ShmControl;
+
+/* ------------------------------------------------------------------------------------------------
+ * Positions: byte positions in the log and what follows from them.  One line for each writer.
+ */
+typedef struct ShmPositions
+{
+	/* raft */
+	cache_aligned _Atomic uint64_t appended;	/* end of what lies in the WAL buffers */
+	/* raft, under a change count: the ceiling (what would be committed if this disk were infinitely fast) and
+	 * the floor (end of this term's first entry); both 0 while it does not lead. */
+	cache_aligned _Atomic uint64_t bound_change_count;
+	_Atomic uint64_t ceiling;
+	_Atomic uint64_t floor;
+	cache_aligned _Atomic uint64_t committed_by_peers;	/* raft */
+	/* walwriter */
+	cache_aligned _Atomic uint64_t written;
+	_Atomic uint64_t flushed;
+	_Atomic uint64_t committed_by_flush;
+	/* applier */
+	cache_aligned _Atomic uint64_t applied_position;	/* WAL buffers before it are not read again by it */
+	_Atomic uint64_t applied_index;
+	/* checkpointer */
+	cache_aligned _Atomic uint64_t durable_root;	/* number of the root of the last finished checkpoint */
+	_Atomic uint64_t durable_index;	/* its applied index: the log up to it is not needed for recovery */
+} ShmPositions;
+
+/* The commit position is the larger of the two, for every reader. */
+static inline uint64_t
+positions_committed(const ShmPositions *positions)
+{
+	uint64_t	by_peers = atomic_load_explicit(&positions->committed_by_peers, memory_order_acquire);
+	uint64_t	by_flush = atomic_load_explicit(&positions->committed_by_flush, memory_order_acquire);
+
+	return Max(by_peers, by_flush);
+}
+
+/* ------------------------------------------------------------------------------------------------
+ * Log segments that are ready to be appended to: written by walwriter, read by raft.
+ */
+#define WAL_READY_SEGMENTS 4
+
+typedef struct ShmWalSegments
+{
+	cache_aligned _Atomic uint64_t ready_end;	/* segments with a sequence number below this are ready */
+	/* Salt of the segment with sequence s at [s % WAL_READY_SEGMENTS]; valid for ready_end - WAL_READY_SEGMENTS <= s < ready_end. */
+	_Atomic uint32_t salt[WAL_READY_SEGMENTS];
+	_Atomic uint32_t no_room;	/* the file system refused the last preallocation: proposals are refused, those
+								 * that free space excepted */
+	_Atomic uint64_t count;		/* segment files that exist */
+	_Atomic uint64_t sync_count;	/* fdatasyncs done, and the time they took in all; for metrics */
+	_Atomic uint64_t sync_ns;
+} ShmWalSegments;
+
+/* ------------------------------------------------------------------------------------------------
+ * Slots.  SlotHead: written by the postmaster.  SlotAck: by raft and applier, who tell that they have dropped all
+ * that they held for a dead generation.  BackendArea: by the process itself.
+ */
+typedef enum SlotState
+{
+	SLOT_FREE,
+	SLOT_LIVE,
+	SLOT_DEAD					/* reaped; becomes free when raft and applier have acknowledged the generation */
+} SlotState;
+
+typedef struct SlotHead
+{
+	cache_aligned _Atomic uint32_t state;	/* SlotState */
+	_Atomic uint32_t generation;	/* rises by one with each use */
+	_Atomic int32_t pid;
+	_Atomic uint64_t started_ns;	/* wall clock */
+} SlotHead;
+
+typedef struct SlotAck
+{
+	cache_aligned _Atomic uint32_t generation;	/* of which this consumer holds nothing any more */
+} SlotAck;
+
+#define SNAPSHOT_PINS 16		/* snapshots that one process can hold at once */
+#define PROPOSAL_RING_BYTES (64 * 1024)
+#define REPLY_PLACES 256		/* in each of a backend's reply rings; power of two */
+
+/* Counters of a process, added up over all slots (and over those that have ended) by /metrics; see activity/metriclist.h. */
+#define SLOT_COUNTERS 128
+
+typedef struct BackendArea
+{
+	/* -- pins: see store/snapshot.h -- */
+	cache_aligned _Atomic uint64_t snapshot_pins[SNAPSHOT_PINS];	/* root numbers, 0: free */
+	/* Result pin: root << 16 | count.  The applier adds a result and sets the root when the count was 0; the backend
+	 * subtracts; both by compare-and-swap.  While the count is not 0 no page that died after the root is reused. */
+	cache_aligned _Atomic uint64_t result_pin;
+	/* -- waiting -- */
+	cache_aligned _Atomic uint64_t applied_wanted;	/* wake me when the applied index reaches this; 0: no */
+	_Atomic uint64_t page_wanted;	/* page number + 1 that I wait for; 0: none */
+	/* -- rings -- */
+	cache_aligned _Atomic uint64_t proposal_head;	/* bytes ever put into the ring */
+	cache_aligned _Atomic uint64_t applier_reply_tail;	/* replies ever taken */
+	_Atomic uint64_t raft_reply_tail;
+	/* -- shown to operators -- */
+	cache_aligned _Atomic uint64_t memory_taken;	/* bytes, of --backend-memory */
+	_Atomic uint64_t state_since_ns;
+	_Atomic uint32_t wait_event;	/* WaitEvent */
+	_Atomic uint32_t streams;	/* open HTTP/2 streams */
+	char		what[48];		/* peer address, then what it does; NUL-terminated */
+	_Atomic uint64_t counters[SLOT_COUNTERS];
+	cache_aligned uint8_t proposals[PROPOSAL_RING_BYTES];
+} BackendArea;
+
+typedef struct Reply
+{
+	uint64_t	sequence;		/* RequestId.sequence (format/entry.h) */
+	uint32_t	generation;		/* RequestId.generation */
+	uint32_t	status;			/* Status */
+	int64_t		revision;		/* for header.revision: of the store after the request.  It ran under the main revision
+								 * "revision" where REPLY_CHANGED is set, else under "revision + 1", which was not used up */
+	uint64_t	root;			/* number of the root at which its effects are visible */
+	uint64_t	keys_page;		/* the tree by key at that root, for answers that are read from the store */
+	uint64_t	keys_birth;
+	uint64_t	value;			/* by entry kind: keys deleted; index of a membership change */
+	uint32_t	flags;			/* REPLY_... */
+	uint32_t	reserved;
+} Reply;
+
+StaticAssert(sizeof(Reply) == 64, "a reply fills one cache line");
+
+#define REPLY_PINNED 1			/* counted in the result pin: the root may be read until the backend subtracts */
+#define REPLY_CHANGED 4			/* the store's revision was raised */
+#define REPLY_OVER_QUOTA 2		/* applied although it did not fit (QUOTA-6): raise NOSPACE, answer RUSD_NOSPACE */
+
+typedef struct ReplyRing
+{
+	cache_aligned _Atomic uint64_t head;	/* replies ever put in */
+	cache_aligned Reply places[REPLY_PLACES];
+} ReplyRing;
+
+/* Bitmaps of slots with something new, one bit a slot: set by anyone, taken (exchange with 0) by the consumer. */
+#define MARK_WORDS 128			/* up to 8,192 slots */
+#define MAX_SLOTS (MARK_WORDS * 64)
+
+typedef struct Marks
+{
+	cache_aligned _Atomic uint64_t words[MARK_WORDS];
+} Marks;
+
+/* ------------------------------------------------------------------------------------------------
+ * The newest root: written by applier under a change count.  See store/snapshot.h for how it is pinned.
+ */
+typedef struct TreeRoot
+{
+	uint64_t	page;			/* PAGE_NONE: the tree is empty */
+	uint64_t	birth;
+} TreeRoot;
+
+typedef struct RootState
+{
+	uint64_t	number;			/* rises by one with each publication; survives restarts */
+	TreeRoot	keys;			/* by key */
+	TreeRoot	revisions;		/* by revision */
+	TreeRoot	system;			/* leases, users, members, alarms, ... */
+	int64_t		revision;		/* current main revision, from 1 (KV-1) */
+	int64_t		compacted;		/* compaction point as clients see it; -1: never compacted (COMPACT-3) */
+	int64_t		compaction_done;	/* up to where removal has finished; < compacted while it runs; -1 never */
+	uint64_t	applied_index;
+	uint64_t	applied_term;
+	uint64_t	pages_end;		/* highest page allocated + 1: dbSize in pages */
+	uint64_t	pages_used;		/* pages that this root needs: dbSizeInUse in pages */
+	uint64_t	frames_free;	/* pages that can still be allocated before any is reclaimed */
+	uint64_t	alarms;			/* bit 0: NOSPACE of any member, bit 1: CORRUPT of any member */
+} RootState;
+
+typedef struct ShmRoot
+{
+	cache_aligned _Atomic uint64_t change_count;
+	_Atomic uint64_t words[sizeof(RootState) / sizeof(uint64_t)];
+	/* Snapshots with a smaller root number must be given up (room is short); written by applier. */
+	cache_aligned _Atomic uint64_t oldest_allowed_root;
+} ShmRoot;
+
+/* ------------------------------------------------------------------------------------------------
+ * Requests between essential processes: each word has one writer.
+ */
+typedef struct ShmRequests
+{
+	cache_aligned _Atomic uint64_t checkpoint_wanted;	/* anyone but backends: counts requests; see checkpointer/ */
+	cache_aligned _Atomic uint64_t root_wanted; /* checkpointer: "hand me a root", counts */
+	cache_aligned _Atomic uint64_t checkpoint_done;	/* checkpointer: the value of checkpoint_wanted that the last finished one covers */
+	cache_aligned _Atomic uint32_t stop_wanted;	/* postmaster: 1 no new proposals, 2 leave */
+	_Atomic uint32_t config_generation;	/* postmaster: rises with each SIGHUP */
+} ShmRequests;
+
+/* ------------------------------------------------------------------------------------------------
+ * The whole, as one process sees it.
+ */
+typedef struct ShmLayout
+{
+	uint32_t	slot_count;		/* essential ones included */
+	uint64_t	wal_buffer_bytes;	/* power of two, multiple of the page size of the machine */
+	uint64_t	wal_segment_bytes;	/* power of two */
+	uint64_t	frame_count;	/* pages that the cache can hold */
+} ShmLayout;
+
+typedef struct Shm
+{
+	ShmLayout	layout;
+	uint64_t	incarnation;	/* random, not 0; new whenever the segment is made */
+	ShmControl *control;		/* raft */
+	ShmPositions *positions;
+	ShmWalSegments *segments;	/* walwriter */
+	ShmRoot    *root;			/* applier */
+	ShmRequests *requests;
+	SlotHead   *heads;			/* [slot_count], postmaster */
+	SlotAck    *raft_acks;		/* [slot_count], raft */
+	SlotAck    *applier_acks;	/* [slot_count], applier */
+	Latch	   *latches;		/* [slot_count], anyone */
+	Marks	   *proposal_marks; /* anyone; taken by raft */
+	Marks	   *page_marks;		/* anyone; taken by pager */
+	_Atomic uint64_t *proposal_tails;	/* [slot_count * 8], one line each: bytes taken of a proposal ring; raft */
+	ReplyRing  *raft_replies;	/* [slot_count], raft */
+	ReplyRing  *applier_replies;	/* [slot_count], applier */
+	_Atomic uint64_t *ended_counters;	/* [SLOT_COUNTERS], postmaster: sums of processes that have ended */
+	uint8_t    *wal_buffers;	/* [2 * wal_buffer_bytes]: the ring mapped twice, so that a batch is always in one
+								 * piece; byte of position p is at [p % wal_buffer_bytes].  raft */
+	struct NodeRecovered *recovered;	/* startup: what was found on disk; wal/recovery.h */
+	struct HashKept *hashes_kept;	/* applier: the last ten hashes of finished compactions (MAINT-34); store/hash.h */
+	struct PageMeta *page_meta; /* [frame_count]: state and birth; applier, pager (its own frames) */
+	uint64_t   *checkpoint_bitmap;	/* [frame_count / 64 + 1]: pages of the root handed to the checkpointer; applier */
+	struct CheckpointRoot *checkpoint_root; /* what was handed over; applier; pagecache/checkpoint.h */
+	struct InjectTable *inject;	/* tests only; ipc/inject.h */
+	uint8_t    *frames;			/* [frame_count * PAGE_BYTES]: applier, pager (its own frames) */
+	BackendArea **areas;		/* [slot_count], pointers made in private memory */
+	/* private */
+	int			memfd;
+	uint8_t    *base;
+	uint64_t	total_bytes;
+} Shm;
+
+/*
+ * Makes the segment.  Postmaster, before any fork; also the simulator and tests (sealed = false: plain anonymous memory, for one
+ * process).  RUSD_NO_MEMORY if it cannot be had.  The result is freed by shm_destroy.
+ */
+extern Status shm_create(const ShmLayout *layout, bool sealed, Shm **result);
+extern void shm_destroy(Shm *shm);
+/* Bytes that shm_create will map (sparse), for the line printed at start. */
+extern uint64_t shm_bytes(const ShmLayout *layout);
+
+/* Backend, at its start: gives up the right to write, or to see, all that is not its own. */
+extern Status shm_restrict(Shm *shm, uint32_t slot);
+
+/* Raft. */
+extern void shm_control_write(Shm *shm, const ControlState *state);
+/* Any process. */
+extern void shm_control_read(const Shm *shm, ControlState *state);
+/* True if raft's last loop is younger than max_age_ns. */
+extern bool shm_control_is_fresh(const Shm *shm, uint64_t now_ns, uint64_t max_age_ns);
+
+/* Applier. */
+extern void shm_root_write(Shm *shm, const RootState *state);
+/* Any process. */
+extern void shm_root_read(const Shm *shm, RootState *state);
+
+/* Anyone: sets slot's bit.  The caller then sets the consumer's latch. */
+extern void marks_set(Marks *marks, uint32_t slot);
+/* Consumer: takes the lowest marked word at or after *word, clears it; false at the end. */
+extern bool marks_take(Marks *marks, uint32_t *word, uint64_t *bits);
+
+#endif							/* IPC_SHMEM_H */

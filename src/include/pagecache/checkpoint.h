@@ -1,0 +1,70 @@
+/*
+ * checkpoint.h
+ *	  The control record, and the step function of the checkpointer.
+ *
+ * A checkpoint writes the dirty pages of one root (those born after the previous checkpoint's root: nothing else can be dirty) to places that the previous
+ * checkpoint does not use, and a map of the pages in use; syncs; waits until flushed covers the root's applied index;
+ * then writes and syncs one of two control records, alternating.  Only then are durable_root and durable_index advanced, and the end of the file cut.
+ *
+ * src/include/pagecache/checkpoint.h
+ */
+#ifndef PAGECACHE_CHECKPOINT_H
+#define PAGECACHE_CHECKPOINT_H
+
+#include "format/walformat.h"
+#include "pagecache/page.h"
+#include "port/clock.h"
+#include "port/fs.h"
+
+#define CONTROL_MAGIC 0x4c525443	/* "CTRL" */
+#define CONTROL_VERSION 1
+#define CONTROL_COPY_BYTES 4096	/* file control: two copies at 0 and 4096 */
+
+typedef struct ControlRecord
+{
+	uint32_t	crc;			/* of all that follows */
+	uint32_t	magic;
+	uint32_t	version;
+	uint32_t	page_bytes;
+	uint64_t	sequence;		/* the valid copy with the higher one counts */
+	uint64_t	cluster_id;
+	uint64_t	member_id;
+	HardState	hard_state;
+	RaftConfiguration configuration;
+	RootState	root;			/* applied index and term included */
+	uint64_t	freemap_page;	/* first page of the map of used pages; PAGE_NONE: empty store */
+	uint64_t	freemap_birth;
+	uint64_t	freemap_bits;
+} ControlRecord;
+
+StaticAssert(sizeof(ControlRecord) <= CONTROL_COPY_BYTES, "a control record is one copy");
+
+/* The newest valid copy.  RUSD_NOT_FOUND: no file.  RUSD_DAMAGED: no valid copy. */
+extern Status control_read(FileOps *fs, ControlRecord *record);
+/* Writes record (crc filled in) over the older copy, sequence being one higher, and syncs. */
+extern Status control_write(FileOps *fs, ControlRecord *record);
+
+/* What the applier hands over: written by applier, then root_given is advanced to root_wanted. */
+typedef struct CheckpointRoot
+{
+	cache_aligned _Atomic uint64_t root_given;	/* the ShmRequests.root_wanted that this answers */
+	RootState	root;
+	uint64_t	log_position;	/* flushed must reach this */
+	HardState	hard_state;
+	RaftConfiguration configuration;
+	uint64_t	bitmap_bits;
+} CheckpointRoot;
+
+typedef struct Checkpointer Checkpointer;
+
+extern Status checkpointer_create(Shm *shm, FileOps *fs, const ClockOps *clock, uint64_t interval_ns, uint64_t log_bytes, Checkpointer **result);
+/*
+ * One turn of at most some 256 pages written.  RUSD_AGAIN: nothing to do or waiting (for the applier, for flushed).  RUSD_NO_ROOM: not enough disk for this
+ * checkpoint; the previous one stays, tried again later.  RUSD_IO: stop the node.
+ */
+extern Status checkpointer_step(Checkpointer *checkpointer);
+
+/* Applier, at start: reads the map of used pages of the recovered checkpoint through access; caller frees *bitmap. */
+extern Status checkpoint_read_used(PageAccess *access, const ControlRecord *record, uint64_t **bitmap, uint64_t *bits);
+
+#endif							/* PAGECACHE_CHECKPOINT_H */

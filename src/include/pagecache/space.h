@@ -1,0 +1,42 @@
+/*
+ * space.h
+ *	  Which pages are free: allocation, death, reuse, and the frames that are left.  Applier only.
+ *
+ * A page born at root b that died at root d (the first root that does not reach it) is reused when no pinned root r and no durable
+ * checkpoint r has b <= r < d: never merely "older than the oldest reader", so a slow reader or a long checkpoint holds only what it can see.
+ *
+ * src/include/pagecache/space.h
+ */
+#ifndef PAGECACHE_SPACE_H
+#define PAGECACHE_SPACE_H
+
+#include "pagecache/page.h"
+
+typedef struct PageSpace PageSpace;
+
+/* used: bitmap of the pages of the recovered checkpoint (NULL: a new store); end: pages it covers. */
+extern Status space_create(Shm *shm, const uint64_t *used, uint64_t end, PageSpace **result);
+extern void space_destroy(PageSpace *space);
+
+/*
+ * A fresh frame, header filled in (birth = the root being built), the lowest number that may be reused.  Never fails within what was reserved (store_estimate): Check.
+ */
+extern PageHeader *space_allocate(PageSpace *space, PageKind kind);
+/* The page is not reached from the root being built.  One that was born in it is free at once. */
+extern void space_free(PageSpace *space, uint64_t number, uint64_t birth);
+/* Number of the root being built. */
+extern uint64_t space_root(const PageSpace *space);
+/* The root being built has been published: the next one begins. */
+extern void space_published(PageSpace *space);
+/* Takes pages back whose readers are gone: looks at the pins of all slots and at durable_root.  Called when free frames run short, and at times. */
+extern void space_reclaim(PageSpace *space);
+
+extern uint64_t space_pages_end(const PageSpace *space);	/* highest page allocated + 1 */
+extern uint64_t space_pages_used(const PageSpace *space);	/* reached from the root being built */
+extern uint64_t space_frames_free(const PageSpace *space);
+/* Allocate only below this page number where possible (defragmentation); PAGE_NONE: anywhere. */
+extern void space_set_ceiling(PageSpace *space, uint64_t ceiling);
+/* Bitmap of the pages that the last published root reaches, for the checkpointer: into shm->checkpoint_bitmap. */
+extern void space_copy_used(PageSpace *space, uint64_t *bitmap);
+
+#endif							/* PAGECACHE_SPACE_H */

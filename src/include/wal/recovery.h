@@ -1,0 +1,55 @@
+/*
+ * recovery.h
+ *	  What the startup process does: makes a new log, or finds the end of an old one.
+ *
+ * src/include/wal/recovery.h
+ */
+#ifndef WAL_RECOVERY_H
+#define WAL_RECOVERY_H
+
+#include "format/walformat.h"
+#include "port/fs.h"
+
+/* Written by the startup process before any other is forked; read by all. */
+typedef struct NodeRecovered
+{
+	uint64_t	cluster_id;
+	uint64_t	member_id;
+	HardState	hard_state;		/* newest term, vote, commit known on disk */
+	RaftConfiguration configuration;
+	uint64_t	last_index;		/* of the log */
+	uint64_t	last_term;
+	uint64_t	commit_position;	/* end of the batch that holds the entry commit_index */
+	uint64_t	replay_position;	/* position of a batch from which the applier must read */
+	uint64_t	log_end;		/* where the next batch goes: the WAL buffers begin here */
+	uint32_t	previous_crc;	/* of the last batch */
+	uint32_t	segment_salt;	/* of the segment that log_end lies in */
+	uint64_t	next_sequence;	/* of the next segment to prepare */
+	uint64_t	applied_index;	/* of the checkpoint */
+	uint64_t	applied_term;
+} NodeRecovered;
+
+/*
+ * Makes the first segment of a new log, durable when it returns.  entries: already encoded initial entries (the members of the
+ * initial cluster), all of term 1, committed.
+ */
+typedef struct InitialEntry
+{
+	uint32_t	kind;
+	Bytes		payload;
+} InitialEntry;
+
+extern Status wal_initialize(FileOps *fs, uint64_t segment_bytes, uint64_t cluster_id, uint64_t member_id,
+							 const RaftConfiguration *configuration, const InitialEntry *entries, uint32_t count);
+
+/*
+ * Reads all segments: finds the end of the log, copies what lies behind the last proven position into a fresh segment with a new salt (synced before the header that
+ * makes it count), fills *result, whose applied_index and applied_term the caller has set from the control record.  RUSD_DAMAGED with a sentence in
+ * message: the log is damaged before a position that a later batch proves flushed, or ends before applied_index.  RUSD_NOT_FOUND: there is no log.
+ */
+extern Status wal_recover(FileOps *fs, struct NodeRecovered *result, char *message, size_t message_size);
+
+/* Segment size that the newest segment header tells; RUSD_NOT_FOUND: no log. */
+extern Status wal_segment_bytes_on_disk(FileOps *fs, uint64_t *segment_bytes);
+
+#endif							/* WAL_RECOVERY_H */

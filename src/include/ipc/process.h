@@ -21,6 +21,13 @@ extern ProcKind my_kind;
 extern Latch *my_latch;
 extern BackendArea *my_area;
 extern FileOps *my_fs;			/* the data directory */
+/* Backend: which listener its connection came by.  The peer port answers /version and nothing else yet. */
+typedef enum Listener
+{
+	LISTENER_CLIENT,
+	LISTENER_PEER
+} Listener;
+extern Listener my_listener;
 
 /*
  * Child, first thing after the fork (postmaster/launch.c calls it): slot, latch, signals (SIGTERM, SIGHUP set the flags below and the latch; SIGQUIT

@@ -11,6 +11,9 @@
  *	  MEMBER, MEMBER_ATTRIBUTES	EntryMember, then its strings
  *	  CLUSTER_VERSION	a string
  *
+ * DEFRAGMENT is proposed by a backend like these and checked like them (an EntryHeader and nothing else), but it is local: raft appends it
+ * without an index and sends it to nobody; wal_reader_next hands it to the applier in its place in the log.
+ *
  * Ops lie one behind the other, each an OpHeader, its bytes (key, range end, value, in this order) and padding
  * to 8.  A transaction is a straight program: OP_TXN carries its compares (OP_COMPARE) behind it; if they hold, the
  * ops that follow run up to an OP_JUMP, which leads behind the else branch; if not, execution goes on at else_offset.  So a reader
@@ -30,7 +33,7 @@ typedef enum EntryKind
 #define RUSD_ENTRY(number, symbol, name, replicated) ENTRY_##symbol = number,
 #include "format/entrylist.h"
 #undef RUSD_ENTRY
-	ENTRY_KIND_END = 65
+	ENTRY_KIND_END = 66
 } EntryKind;
 
 /* "unknown" for a number that is not on the list. */

@@ -17,3 +17,5 @@ RUSD_ENTRY(7, MEMBER, "member", true)			/* a change of the configuration */
 RUSD_ENTRY(8, MEMBER_ATTRIBUTES, "member-attributes", true)	/* name and client URLs, published at start */
 RUSD_ENTRY(9, CLUSTER_VERSION, "cluster-version", true)
 RUSD_ENTRY(64, HARD_STATE, "hard-state", false) /* term, vote, commit */
+/* A Defragment call on its way from a backend's ring to this member's applier: an EntryHeader, index 0, nothing at replay (the incarnation is another). */
+RUSD_ENTRY(65, DEFRAGMENT, "defragment", false)

@@ -67,7 +67,8 @@ typedef struct WalReader WalReader;
 extern Status wal_reader_create(Shm *shm, FileOps *fs, uint64_t from, WalReader **result);
 extern void wal_reader_destroy(WalReader *reader);
 /*
- * The next replicated record whose batch ends at or before limit and that no later record up to limit voids.  From buffers where they still have it,
+ * The next replicated record, or local record of kind ENTRY_DEFRAGMENT (index 0: never voided), whose batch ends at or before limit and that no later record
+ * up to limit voids.  From buffers where they still have it,
  * else from segments.  RUSD_END: none before limit.  RUSD_DAMAGED, RUSD_IO: stop the node.
  */
 extern Status wal_reader_next(WalReader *reader, uint64_t limit, WalRecord *record);

@@ -111,14 +111,14 @@ typedef enum MemberAction
 	MEMBER_PUBLISH				/* MEMBER_ATTRIBUTES: name and client URLs */
 } MemberAction;
 
-/* Strings follow: name, then the peer URLs, then the client URLs, each a uint32_t length and its bytes, unpadded. */
+/* Strings follow: name (always, if empty too), then the peer URLs, then the client URLs, each of them a uint32_t length and its bytes, unpadded. */
 typedef struct EntryMember
 {
 	uint64_t	member_id;
 	uint32_t	action;
 	uint32_t	is_learner;
 	uint32_t	max_learners;
-	uint32_t	name_length;	/* 0: no name */
+	uint32_t	name_length;	/* the same that stands before the name */
 	uint32_t	peer_url_count;
 	uint32_t	client_url_count;
 } EntryMember;

@@ -11,12 +11,12 @@ typedef struct ClockOps ClockOps;
 struct ClockOps
 {
 	/* Monotonic nanoseconds.  Never goes back. */
-	uint64_t	(*monotonic_ns) (const ClockOps *self);
+	uint64_t (*monotonic_ns)(const ClockOps *self);
 	/* Nanoseconds since 1970, for people and logs only. */
-	uint64_t	(*wall_ns) (const ClockOps *self);
+	uint64_t (*wall_ns)(const ClockOps *self);
 };
 
 /* The kernel's clock. */
 extern const ClockOps clock_os;
 
-#endif							/* CLOCK_H */
+#endif /* CLOCK_H */

@@ -28,6 +28,10 @@ typedef struct TreeSum
 	uint64_t	weight[TREE_WEIGHTS];
 } TreeSum;
 
+/* Longer keys lie in part in overflow pages, TREE_OVERFLOW_BYTES in each. */
+#define TREE_KEY_INLINE_MAX 1024
+#define TREE_OVERFLOW_BYTES (PAGE_BYTES - sizeof(PageHeader) - 16)
+
 /* Values begin with a head of at most this many bytes that is always inline, so that it can be read without following anything. */
 #define TREE_HEAD_MAX 64
 
@@ -106,7 +110,7 @@ extern Status tree_insert(TreeWriter *writer, const TreeKey *key, uint8_t flags,
 extern Status tree_set_flags(TreeWriter *writer, const TreeKey *key, uint8_t flags);
 /* RUSD_NOT_FOUND if there is none. */
 extern Status tree_delete(TreeWriter *writer, const TreeKey *key);
-/* Pages that an insert may need beyond those of its value: for store_estimate. */
+/* Pages that an insert may need beyond those of its value; a key above TREE_KEY_INLINE_MAX bytes needs twice its own pages in addition.  For store_estimate. */
 extern uint64_t tree_insert_pages(const TreeWriter *writer);
 /*
  * Defragmentation: copies pages of the tree that lie at or above limit to lower places, going on behind *key_buffer (bytes) for at most max_leaves leaves; *done when
@@ -116,6 +120,9 @@ typedef struct TreeResume TreeResume;
 extern TreeResume *tree_resume_create(void);
 extern void tree_resume_destroy(TreeResume *resume);
 extern Status tree_move_down(TreeWriter *writer, TreeResume *resume, uint64_t limit, uint32_t max_leaves, bool *done);
+
+/* The inside of a page as read from disk hangs together: whoever reads it stays inside it.  For the pager. */
+extern bool tree_page_is_sane(const PageHeader *page);
 
 /* Offline and in tests: walks the whole tree and checks order, sums, numbers, births, checksums where crc != 0; calls visit for every page. */
 extern Status tree_check(PageAccess *access, TreeRoot root, TreeWeigh weigh, void (*visit) (void *arg, uint64_t page, uint64_t birth), void *arg,

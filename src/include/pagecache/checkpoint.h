@@ -3,7 +3,7 @@
  *	  The control record, and the step function of the checkpointer.
  *
  * A checkpoint writes the dirty pages of one root (those born after the previous checkpoint's root: nothing else can be dirty) to places that the previous
- * checkpoint does not use, and a map of the pages in use; syncs; waits until flushed covers the root's applied index;
+ * checkpoint does not use, and a map of the pages in use into the one of two map files that the previous checkpoint does not use; syncs; waits until flushed covers the root's applied index;
  * then writes and syncs one of two control records, alternating.  Only then are durable_root and durable_index advanced, and the end of the file cut.
  *
  * src/include/pagecache/checkpoint.h
@@ -32,9 +32,9 @@ typedef struct ControlRecord
 	HardState	hard_state;
 	RaftConfiguration configuration;
 	RootState	root;			/* applied index and term included */
-	uint64_t	freemap_page;	/* first page of the map of used pages; PAGE_NONE: empty store */
-	uint64_t	freemap_birth;
-	uint64_t	freemap_bits;
+	uint32_t	map_file;		/* which of the files map.0 and map.1 has the map of used pages */
+	uint32_t	map_crc;		/* of the map's bytes */
+	uint64_t	map_bits;		/* pages it covers; 0: no page is used and no file is needed */
 } ControlRecord;
 
 StaticAssert(sizeof(ControlRecord) <= CONTROL_COPY_BYTES, "a control record is one copy");
@@ -52,19 +52,21 @@ typedef struct CheckpointRoot
 	uint64_t	log_position;	/* flushed must reach this */
 	HardState	hard_state;
 	RaftConfiguration configuration;
-	uint64_t	bitmap_bits;
+	uint64_t	bitmap_bits;	/* pages that shm->checkpoint_bitmap covers */
 } CheckpointRoot;
 
 typedef struct Checkpointer Checkpointer;
 
+/* The control record must exist (startup writes the first one).  Publishes durable_root and durable_index from it. */
 extern Status checkpointer_create(Shm *shm, FileOps *fs, const ClockOps *clock, uint64_t interval_ns, uint64_t log_bytes, Checkpointer **result);
 /*
  * One turn of at most some 256 pages written.  RUSD_AGAIN: nothing to do or waiting (for the applier, for flushed).  RUSD_NO_ROOM: not enough disk for this
  * checkpoint; the previous one stays, tried again later.  RUSD_IO: stop the node.
  */
 extern Status checkpointer_step(Checkpointer *checkpointer);
+extern void checkpointer_destroy(Checkpointer *checkpointer);
 
-/* Applier, at start: reads the map of used pages of the recovered checkpoint through access; caller frees *bitmap. */
-extern Status checkpoint_read_used(PageAccess *access, const ControlRecord *record, uint64_t **bitmap, uint64_t *bits);
+/* Applier, at start: reads the map of used pages of the recovered checkpoint; the caller frees *bitmap (NULL where *bits is 0). */
+extern Status checkpoint_read_used(FileOps *fs, const ControlRecord *record, uint64_t **bitmap, uint64_t *bits);
 
 #endif							/* PAGECACHE_CHECKPOINT_H */

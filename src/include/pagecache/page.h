@@ -20,8 +20,7 @@ typedef enum PageKind
 {
 	PAGE_LEAF = 1,
 	PAGE_INNER,
-	PAGE_OVERFLOW,
-	PAGE_FREEMAP				/* written by checkpoints: which pages are in use */
+	PAGE_OVERFLOW
 } PageKind;
 
 typedef struct PageHeader
@@ -35,14 +34,21 @@ typedef struct PageHeader
 
 StaticAssert(sizeof(PageHeader) == 24, "disk format");
 
+/*
+ * Who may touch a frame follows from its state.  FREE, RESIDENT and BROKEN: the applier alone writes it, and only after it took the page from the free ones.
+ * ABSENT: the first compare-and-swap wins: to LOADING by the pager, which then writes the frame, or to FREE by the applier when it takes the page back.  LOADING: the pager alone.
+ * So a page that somebody asks for in vain can never be loaded over what the applier has put there.
+ */
 typedef enum PageState
 {
-	PAGE_ABSENT,				/* on disk only */
+	PAGE_FREE,					/* nothing to be read from disk */
+	PAGE_ABSENT,				/* used by the recovered checkpoint, on disk only */
+	PAGE_LOADING,				/* the pager is reading it */
 	PAGE_RESIDENT,
 	PAGE_BROKEN					/* the pager found it damaged or could not read it */
 } PageState;
 
-/* One for each frame: birth written by applier (or pager, before state); state by the same. */
+/* One for each frame: birth is written by applier or pager, before state and by the same rule. */
 typedef struct PageMeta
 {
 	_Atomic uint64_t birth;
@@ -62,6 +68,9 @@ struct PageAccess
 	Status		(*wait) (PageAccess *access);	/* RUSD_OK: look again; else give up with that */
 	void	   *arg;
 };
+
+/* A wait for essential processes: sleeps on the slot's own latch for at most a tick and resets it.  The caller's loop must look at all its work afterwards. */
+extern Status page_wait_latch(PageAccess *access);
 
 /* Slow path of page_get.  RUSD_DAMAGED: not readable; the answer must not be guessed. */
 extern Status page_fault(PageAccess *access, uint64_t number, uint64_t birth, const PageHeader **page);
@@ -91,8 +100,13 @@ page_get(PageAccess *access, uint64_t number, uint64_t birth, const PageHeader *
 
 /*
  * Reads every page that is asked for in the page marks; wakes those who asked.  RUSD_AGAIN: nothing to do.  A page that cannot be read or is damaged becomes
- * PAGE_BROKEN and is logged; its readers get RUSD_DAMAGED.  file is the data file.
+ * PAGE_BROKEN and is logged; its readers get RUSD_DAMAGED.  file is the data file; is_sane (btree's tree_page_is_sane) looks at the inside of a page whose checksum,
+ * number and kind are right: whoever gets the page relies on it.
  */
-extern Status pager_step(Shm *shm, FileOps *fs, int file);
+typedef bool (*PageIsSane) (const PageHeader *page);
+extern Status pager_step(Shm *shm, FileOps *fs, int file, PageIsSane is_sane);
+
+/* Checksum as it stands on disk. */
+extern uint32_t page_checksum(const PageHeader *page);
 
 #endif							/* PAGECACHE_PAGE_H */

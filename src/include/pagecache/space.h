@@ -14,8 +14,11 @@
 
 typedef struct PageSpace PageSpace;
 
-/* used: bitmap of the pages of the recovered checkpoint (NULL: a new store); end: pages it covers. */
-extern Status space_create(Shm *shm, const uint64_t *used, uint64_t end, PageSpace **result);
+/*
+ * root: number of the recovered root (0: a new store); used: bitmap of its pages (NULL: none); end: pages it covers.  The root being built is root + 1.
+ * RUSD_NO_MEMORY: there are fewer frames than pages, or no memory.
+ */
+extern Status space_create(Shm *shm, uint64_t root, const uint64_t *used, uint64_t end, PageSpace **result);
 extern void space_destroy(PageSpace *space);
 
 /*
@@ -26,17 +29,20 @@ extern PageHeader *space_allocate(PageSpace *space, PageKind kind);
 extern void space_free(PageSpace *space, uint64_t number, uint64_t birth);
 /* Number of the root being built. */
 extern uint64_t space_root(const PageSpace *space);
-/* The root being built has been published: the next one begins. */
+/* The root being built has been published (shm_root_write): the next one begins.  Reclaims where enough pages have died. */
 extern void space_published(PageSpace *space);
-/* Takes pages back whose readers are gone: looks at the pins of all slots and at durable_root.  Called when free frames run short, and at times. */
+/* Takes pages back whose readers are gone: looks at the pins of all slots and at durable_root.  For when free frames run short; space_published does it at times. */
 extern void space_reclaim(PageSpace *space);
 
 extern uint64_t space_pages_end(const PageSpace *space);	/* highest page allocated + 1 */
 extern uint64_t space_pages_used(const PageSpace *space);	/* reached from the root being built */
 extern uint64_t space_frames_free(const PageSpace *space);
-/* Allocate only below this page number where possible (defragmentation); PAGE_NONE: anywhere. */
-extern void space_set_ceiling(PageSpace *space, uint64_t ceiling);
-/* Bitmap of the pages that the last published root reaches, for the checkpointer: into shm->checkpoint_bitmap. */
-extern void space_copy_used(PageSpace *space, uint64_t *bitmap);
+/* The page that space_allocate would take; PAGE_NONE: none. */
+extern uint64_t space_lowest_free(const PageSpace *space);
+/*
+ * Bitmap of the pages that the last published root reaches, for the checkpointer: into shm->checkpoint_bitmap.  Only right after space_published, before
+ * anything is allocated or freed.  Returns how many bits it has.
+ */
+extern uint64_t space_copy_used(PageSpace *space, uint64_t *bitmap);
 
 #endif							/* PAGECACHE_SPACE_H */

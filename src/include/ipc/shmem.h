@@ -80,6 +80,10 @@ typedef struct ShmPositions
 	_Atomic uint64_t ceiling;
 	_Atomic uint64_t floor;
 	cache_aligned _Atomic uint64_t committed_by_peers;	/* raft */
+	/* raft: "set my latch once flushed has reached this"; 0: no.  Stored before raft looks at flushed a last time and
+	 * sleeps; walwriter reads it after it has stored flushed (both sequentially consistent).  So raft is woken where it
+	 * waits for a flush, and by no other. */
+	_Atomic uint64_t flush_wanted;
 	/* walwriter */
 	cache_aligned _Atomic uint64_t written;
 	_Atomic uint64_t flushed;
@@ -254,6 +258,10 @@ typedef struct ShmRequests
 	cache_aligned _Atomic uint64_t checkpoint_done;	/* checkpointer: the value of checkpoint_wanted that the last finished one covers */
 	cache_aligned _Atomic uint32_t stop_wanted;	/* postmaster: 1 no new proposals, 2 leave */
 	_Atomic uint32_t config_generation;	/* postmaster: rises with each SIGHUP */
+	_Atomic uint32_t slots_died;	/* postmaster: rises with each slot that becomes SLOT_DEAD (ipc/slot.h) */
+	/* raft: pages that a refused proposal lacked, 0 where none does: the applier takes back what it can (space_reclaim,
+	 * and the oldest snapshots) until RootState.frames_free is no less. */
+	cache_aligned _Atomic uint64_t frames_wanted;
 } ShmRequests;
 
 /* ------------------------------------------------------------------------------------------------
@@ -282,6 +290,7 @@ typedef struct Shm
 	Latch	   *latches;		/* [slot_count], anyone */
 	Marks	   *proposal_marks; /* anyone; taken by raft */
 	Marks	   *page_marks;		/* anyone; taken by pager */
+	Marks	   *applied_marks;	/* anyone who has set applied_wanted in its area; taken by applier */
 	_Atomic uint64_t *proposal_tails;	/* [slot_count * 8], one line each: bytes taken of a proposal ring; raft */
 	ReplyRing  *raft_replies;	/* [slot_count], raft */
 	ReplyRing  *applier_replies;	/* [slot_count], applier */
@@ -302,22 +311,35 @@ typedef struct Shm
 	uint64_t	total_bytes;
 } Shm;
 
+/* Types that belong to modules above: their regions have these sizes (test_shmem.c compares). */
+#define SHM_RECOVERED_BYTES 4096	/* NodeRecovered */
+#define SHM_HASHES_BYTES 4096	/* HashKept */
+#define SHM_CHECKPOINT_ROOT_BYTES 4096	/* CheckpointRoot */
+#define SHM_PAGE_META_BYTES 16	/* PageMeta */
+#define SHM_FRAME_BYTES 8192	/* PAGE_BYTES */
+
 /*
- * Makes the segment.  Postmaster, before any fork; also the simulator and tests (sealed = false: plain anonymous memory, for one
- * process).  RUSD_NO_MEMORY if it cannot be had.  The result is freed by shm_destroy.
+ * Makes the segment, zeroed.  Postmaster, before any fork; also the simulator and tests (sealed = false: the same mapping without seals
+ * and without a descriptor kept, for one process and what it forks).  RUSD_NO_MEMORY if it cannot be had, RUSD_INVALID for a layout out of bounds.
+ * The result is freed by shm_destroy.
  */
 extern Status shm_create(const ShmLayout *layout, bool sealed, Shm **result);
 extern void shm_destroy(Shm *shm);
 /* Bytes that shm_create will map (sparse), for the line printed at start. */
 extern uint64_t shm_bytes(const ShmLayout *layout);
 
-/* Backend, at its start: gives up the right to write, or to see, all that is not its own. */
+/*
+ * Backend, at its start: gives up the right to write, or to see, all that is not its own, and closes the descriptor.  Nothing that
+ * this process can call brings it back.  RUSD_NO_MEMORY: it could not be done; the process must end.
+ */
 extern Status shm_restrict(Shm *shm, uint32_t slot);
 
 /* Raft. */
 extern void shm_control_write(Shm *shm, const ControlState *state);
-/* Any process. */
+/* Any process.  Waits while raft writes; raft's death in the middle ends the readers too. */
 extern void shm_control_read(const Shm *shm, ControlState *state);
+/* Postmaster, which must outlive raft: one attempt; false if it fell into a write. */
+extern bool shm_control_try_read(const Shm *shm, ControlState *state);
 /* True if raft's last loop is younger than max_age_ns. */
 extern bool shm_control_is_fresh(const Shm *shm, uint64_t now_ns, uint64_t max_age_ns);
 
@@ -328,7 +350,10 @@ extern void shm_root_read(const Shm *shm, RootState *state);
 
 /* Anyone: sets slot's bit.  The caller then sets the consumer's latch. */
 extern void marks_set(Marks *marks, uint32_t slot);
-/* Consumer: takes the lowest marked word at or after *word, clears it; false at the end. */
+/*
+ * Consumer: takes the lowest marked word at or after *word and clears it; false at the end.  *word tells which: slot s of it
+ * is bit s % 64 of *bits where s / 64 == *word.  The caller adds one to *word and calls again.
+ */
 extern bool marks_take(Marks *marks, uint32_t *word, uint64_t *bits);
 
 #endif							/* IPC_SHMEM_H */

@@ -152,7 +152,7 @@ typedef struct SlotAck
 #define REPLY_PLACES 256		/* in each of a backend's reply rings; power of two */
 
 /* Counters of a process, added up over all slots (and over those that have ended) by /metrics; see activity/metriclist.h. */
-#define SLOT_COUNTERS 128
+#define SLOT_COUNTERS 512
 
 typedef struct BackendArea
 {

@@ -23,7 +23,12 @@ extern void rpc_handlers(Rpc *rpc, NetHandlers *handlers);
  * Once in each turn of the session's loop, after the latch was reset: takes replies, puts on proposals that did not fit, resumes what waited, ends what is due.
  */
 extern void rpc_turn(Rpc *rpc, uint64_t now_ns);
-/* When rpc_turn must be called again at the latest (monotonic ns). */
+/*
+ * Last thing before the session sleeps: lets go of the snapshot that the small reads of this turn have shared.  Without it an idle backend
+ * would keep pages from being reused.
+ */
+extern void rpc_rest(Rpc *rpc);
+/* When rpc_turn must be called again at the latest (monotonic ns; 0: at once, there is work in slices). */
 extern uint64_t rpc_next_due(const Rpc *rpc);
 /* True while the backend has something that must not be cut (requests in flight). */
 extern bool rpc_is_busy(const Rpc *rpc);

@@ -21,9 +21,9 @@ typedef enum Status
 extern const char *status_text(Status status);
 
 /* gRPC code, 0 to 16.  Any process; an unknown number gives 2 (UNKNOWN). */
-extern int	status_grpc_code(Status status);
+extern int status_grpc_code(Status status);
 
 /* Symbol without RUSD_, for logs. */
 extern const char *status_name(Status status);
 
-#endif							/* STATUS_H */
+#endif /* STATUS_H */

@@ -33,6 +33,7 @@ extern bool inject_hit(const char *point);
 #define INJECT(point) ((void) inject_hit(point))
 #define INJECT_ERROR(point) inject_hit(point)
 #else
+#define inject_attach(table) ((void) (table))
 #define INJECT(point) ((void) 0)
 #define INJECT_ERROR(point) false
 #endif

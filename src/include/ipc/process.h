@@ -34,9 +34,11 @@ extern Listener my_listener;
  * is _exit(2); SIGURG as the latch needs it; SIGINT, SIGPIPE, SIGUSR2 are ignored), parent-death signal and the check that the parent still lives, log name, title.
  */
 extern void process_begin(ProcKind kind, uint32_t slot, uint32_t generation, pid_t parent);
+/* Title of a kind, as in proctypelist.h. */
+extern const char *process_kind_title(ProcKind kind);
 /* Shown by ps: "rusd: " and this. */
 extern void process_title(const char *format, ...) printf_like(1, 2);
-/* Postmaster, once, with main's arguments, before anything is forked. */
+/* main(), once, before anything looks at the arguments or the environment: both are copied, for their old place is what ps shows. */
 extern void process_title_init(int argc, char **argv);
 
 /* Set by handlers; looked at in every loop. */

@@ -63,6 +63,16 @@ extern bool reply_take(ProposalWriter *writer, Reply *reply);
  */
 extern Status proposal_take(Shm *shm, uint32_t slot, ProposalPiece *piece, uint8_t *buffer);
 
+/*
+ * The same in two steps, for one who must know what comes before it has room: proposal_peek copies and checks the header only;
+ * proposal_accept then copies the bytes of that very header (buffer NULL: drops them) and moves on.  The header that counts is the caller's copy,
+ * whatever the ring says by then.
+ */
+extern Status proposal_peek(Shm *shm, uint32_t slot, ProposalPiece *piece);
+extern void proposal_accept(Shm *shm, uint32_t slot, const ProposalPiece *piece, uint8_t *buffer);
+/* Drops all that the ring holds: what came makes no sense. */
+extern void proposal_drop_all(Shm *shm, uint32_t slot);
+
 /* ---- raft, applier ---- */
 /* Puts a reply into the ring of that slot and sets its latch; dropped if the slot is not live in that generation. */
 extern void reply_put(Shm *shm, ReplyRing *rings, uint32_t slot, const Reply *reply);

@@ -306,10 +306,14 @@ typedef struct Shm
 	uint8_t    *frames;			/* [frame_count * PAGE_BYTES]: applier, pager (its own frames) */
 	BackendArea **areas;		/* [slot_count], pointers made in private memory */
 	/* private */
-	int			memfd;
-	uint8_t    *base;
-	uint64_t	total_bytes;
+	int			memfd;			/* -1: none, or given up */
+	uint8_t    *base;			/* of the whole mapping, total_bytes + wal_buffer_bytes */
+	uint64_t	total_bytes;	/* of the memfd */
+	uint8_t    *area_bytes;		/* slot i's area is at i * shm_area_stride() */
 } Shm;
+
+/* Bytes from one BackendArea to the next: whole pages of the machine. */
+extern uint64_t shm_area_stride(void);
 
 /* Types that belong to modules above: their regions have these sizes (test_shmem.c compares). */
 #define SHM_RECOVERED_BYTES 4096	/* NodeRecovered */

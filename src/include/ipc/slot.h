@@ -13,10 +13,10 @@
  *
  * Postmaster (it is the only caller, so that nothing here races with itself):
  *
- *		slot_free_dead(shm);								whenever it has reaped, and before it allocates
- *		if (slot_allocate(shm, wall_ns, &slot, &generation) == RUSD_OK)
- *			pid = fork();	child: process_begin(PROC_BACKEND, slot, generation, parent)
- *			pid < 0 ? slot_cancel(shm, slot) : slot_set_pid(shm, slot, pid);
+ *		slot_free_dead(shm);					whenever it has reaped, and before it allocates
+ *		if (slot_allocate(shm, &slot))
+ *			pid = fork();						child: process_begin(PROC_BACKEND, slot, generation, parent)
+ *			pid < 0 ? slot_mark_dead(shm, slot) : slot_set_pid(shm, slot, pid);
  *		... after waitpid: slot_mark_dead(shm, slot);
  *
  * src/include/ipc/slot.h
@@ -27,18 +27,16 @@
 #include "ipc/shmem.h"
 
 /* ---- postmaster ---- */
-/* A free slot for a backend, LIVE from now on, its generation raised.  RUSD_AGAIN: none is free. */
-extern Status slot_allocate(Shm *shm, uint64_t wall_ns, uint32_t *slot, uint32_t *generation);
-/* The slot of an essential process (slot number == kind); returns the generation. */
-extern uint32_t slot_occupy(Shm *shm, ProcKind kind, uint64_t wall_ns);
+/* The lowest free slot for a backend: LIVE from now on, its generation raised.  False: none is free. */
+extern bool slot_allocate(Shm *shm, uint32_t *slot);
+/* The slot of an essential process (its number is the kind's). */
+extern void slot_occupy(Shm *shm, uint32_t slot);
 extern void slot_set_pid(Shm *shm, uint32_t slot, pid_t pid);
-/* The fork failed: nobody has used the slot. */
-extern void slot_cancel(Shm *shm, uint32_t slot);
 /* The process was reaped.  Tells raft and applier. */
 extern void slot_mark_dead(Shm *shm, uint32_t slot);
 /* True if the slot was dead, both have acknowledged, and it is free now. */
 extern bool slot_try_free(Shm *shm, uint32_t slot);
-/* slot_try_free for all; returns how many dead ones are left, so that the caller looks again after a while. */
+/* slot_try_free for all; returns how many it freed.  While dead ones are left the caller looks again after a while. */
 extern uint32_t slot_free_dead(Shm *shm);
 
 /* ---- raft, applier ---- */

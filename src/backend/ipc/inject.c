@@ -1,0 +1,143 @@
+/*
+ * inject.c
+ *	  Injection points of builds with RUSD_INJECT; nothing in others.  Postmaster configures, any
+ *	  process passes.
+ *
+ * src/backend/ipc/inject.c
+ */
+#include "rusd.h"
+
+#include <ctype.h>
+#include <sched.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ipc/inject.h"
+
+#ifdef RUSD_INJECT
+
+typedef enum InjectAction
+{
+	INJECT_OFF,
+	INJECT_KILL,
+	INJECT_WAIT,
+	INJECT_PLAY_ERROR
+} InjectAction;
+
+#define WAIT_LOOK_NS 1000000 /* how often a held process looks whether it may go on */
+
+static int find_point(InjectTable *table, const char *point);
+static void configure_line(InjectTable *table, char *line, bool *named);
+static InjectAction action_of(const char *text);
+
+static InjectTable *attached;
+
+void
+inject_attach(InjectTable *table)
+{
+	attached = table;
+}
+
+void
+inject_configure(InjectTable *table, const char *text)
+{
+	bool named[INJECT_POINTS] = {false};
+	char *copy = strdup(text);
+	char *rest = NULL;
+
+	if (copy == NULL)
+		return;
+	for (char *line = strtok_r(copy, "\n,;", &rest); line != NULL;
+		 line = strtok_r(NULL, "\n,;", &rest))
+		configure_line(table, line, named);
+	for (int i = 0; i < INJECT_POINTS; i++)
+		if (!named[i])
+			atomic_store(&table->points[i].action, INJECT_OFF);
+	free(copy);
+}
+
+/* point=action[:count] */
+static void
+configure_line(InjectTable *table, char *line, bool *named)
+{
+	char *action;
+	char *count;
+	int at;
+
+	while (isspace((unsigned char) *line))
+		line++;
+	action = strchr(line, '=');
+	if (action == NULL)
+		return;
+	*action++ = '\0';
+	action[strcspn(action, " \t\r")] = '\0';
+	count = strchr(action, ':');
+	if (count != NULL)
+		*count++ = '\0';
+
+	at = find_point(table, line);
+	for (int i = 0; at < 0 && i < INJECT_POINTS; i++)
+		if (table->points[i].name[0] == '\0')
+		{
+			/* The action is OFF until the name is whole. */
+			snprintf(table->points[i].name, INJECT_NAME_BYTES, "%s", line);
+			at = i;
+		}
+	if (at < 0)
+		return;
+	named[at] = true;
+	atomic_store(&table->points[at].passes,
+				 count != NULL ? (uint32_t) strtoul(count, NULL, 10) : 0);
+	atomic_store(&table->points[at].action, action_of(action));
+}
+
+static InjectAction
+action_of(const char *text)
+{
+	static const char *const names[] = {"off", "kill", "wait", "error"};
+
+	for (int i = 0; i < (int) lengthof(names); i++)
+		if (strcmp(text, names[i]) == 0)
+			return (InjectAction) i;
+	return INJECT_OFF;
+}
+
+static int
+find_point(InjectTable *table, const char *point)
+{
+	for (int i = 0; i < INJECT_POINTS; i++)
+		if (strncmp(table->points[i].name, point, INJECT_NAME_BYTES) == 0)
+			return i;
+	return -1;
+}
+
+bool
+inject_hit(const char *point)
+{
+	uint32_t passes;
+	int at = attached != NULL ? find_point(attached, point) : -1;
+
+	if (at < 0 || atomic_load(&attached->points[at].action) == INJECT_OFF)
+		return false;
+	passes = atomic_load(&attached->points[at].passes);
+	while (passes > 0)
+		if (atomic_compare_exchange_weak(&attached->points[at].passes, &passes, passes - 1))
+			return false;
+	switch (atomic_load(&attached->points[at].action))
+	{
+		case INJECT_KILL:
+			kill(getpid(), SIGKILL);
+			return false;
+		case INJECT_PLAY_ERROR:
+			return true;
+		case INJECT_WAIT:
+			while (atomic_load(&attached->points[at].action) == INJECT_WAIT)
+				nanosleep(&(struct timespec){.tv_nsec = WAIT_LOOK_NS}, NULL);
+			return atomic_load(&attached->points[at].action) == INJECT_PLAY_ERROR;
+		default:
+			return false;
+	}
+}
+
+#endif /* RUSD_INJECT */

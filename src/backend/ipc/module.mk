@@ -1,0 +1,10 @@
+SERVER_OBJS += src/backend/ipc/shmem.o
+SERVER_OBJS += src/backend/ipc/shmrestrict.o
+SERVER_OBJS += src/backend/ipc/publish.o
+SERVER_OBJS += src/backend/ipc/slot.o
+SERVER_OBJS += src/backend/ipc/latch.o
+SERVER_OBJS += src/backend/ipc/waitevent.o
+SERVER_OBJS += src/backend/ipc/ring.o
+SERVER_OBJS += src/backend/ipc/process.o
+SERVER_OBJS += src/backend/ipc/title.o
+SERVER_OBJS += src/backend/ipc/inject.o

@@ -6,6 +6,9 @@
  * one of those that cannot have been reclaimed since, the pin holds; else it tries with the newer.  Pairs with space_reclaim, which fences and then reads all
  * pins.  A dead process's pins are cleared with its slot.
  *
+ * Moving from a result pin to a snapshot pin sets the second before it gives up the first, so whoever collects pins reads a slot's result pin BEFORE
+ * its snapshot pins: it sees one of the two.
+ *
  * src/include/store/snapshot.h
  */
 #ifndef STORE_SNAPSHOT_H
@@ -18,6 +21,9 @@ typedef struct Snapshot
 	PageAccess *access;
 	RootState	root;
 	int			pin;			/* index in snapshot_pins; -1: held by something else (a result pin, the applier itself) */
+	/* A view (m, 0) with m above it sees the newest version of every key, so that sums and RECORD_LIVE may be used.  INT64_MAX: none is known to (the
+	 * root that a reply names may hold later changes too). */
+	int64_t		newest_main;
 } Snapshot;
 
 /* Pins the newest root.  RUSD_AGAIN: all SNAPSHOT_PINS hold other roots (two snapshots of one root share nothing; callers share Snapshots). */

@@ -5,7 +5,7 @@
  * by key:		(key, ~main, ~sub) -> KeyRecord, value.  Flag RECORD_LIVE on the newest version of a key that is not deleted: weights are
  *				1, its encoded bytes, and those without value and lease.  RECORD_TOMBSTONE: nothing but the key.
  * by revision:	("", main, sub) -> key; flag RECORD_TOMBSTONE.
- * system:		name -> value: "member/<id>", "alarm/<id>/<type>", "cluster-version", "compaction", ...
+ * system:		name -> value: "member/<id>", "removed/<id>", "alarm/<id>/<type>", "cluster-version", "compaction" (ids: 16 hex digits).
  *
  * src/include/store/store.h
  */
@@ -102,8 +102,9 @@ typedef struct ApplyResult
 	int64_t		revision;		/* of the store after it */
 	bool		changed;
 	bool		over_quota;		/* QUOTA-6 */
-	bool		deferred;		/* physical compaction: answer when store_compaction_finished says so */
-	uint64_t	value;
+	bool		deferred;		/* physical compaction: answer when store_compaction_finished() >= (int64_t) value */
+	uint64_t	value;			/* delete: keys deleted.  txn: bit n tells that the n-th transaction on the path held (the first 64).  member: index.
+								 * alarm: 1 if the answer names the alarm (MAINT-3, 4) */
 } ApplyResult;
 
 /*
@@ -117,16 +118,22 @@ extern void store_destroy(Store *store);
 extern Status store_apply(Store *store, uint32_t kind, uint64_t index, uint64_t term, const uint8_t *payload, size_t length, ApplyResult *result);
 /* Publishes the trees as a new root in shared memory; returns its number.  After this store_root tells it. */
 extern uint64_t store_publish(Store *store);
+/* The number that the next store_publish will give. */
+extern uint64_t store_next_root(const Store *store);
 extern const RootState *store_root(const Store *store);
-/* Something to do between batches: a compaction under way, a defragmentation? */
+/* Something to do between batches: a compaction under way? */
 extern bool store_has_background(const Store *store);
-/* One slice of it: at most some 1,000 revisions (COMPACT-10).  The caller publishes afterwards. */
+/* One slice of it: at most some 1,000 revisions (COMPACT-10).  The caller publishes afterwards.  RUSD_AGAIN: not while so few frames are free. */
 extern Status store_background(Store *store);
+/*
+ * frames pages are wanted and not there: takes back what can be, and if that is not enough ends the oldest snapshots, one root at a time.  True if there is something new to publish.
+ */
+extern bool store_make_room(Store *store, uint64_t frames);
 /* The compaction revision up to which removal is finished; physical answers wait for it. */
 extern int64_t store_compaction_finished(const Store *store);
 /* Hands the published root and its bitmap to the checkpointer (fills shm->checkpoint_root but for log_position, hard state and configuration). */
 extern void store_hand_over(Store *store, struct CheckpointRoot *handed);
-/* Defragment: moving down from pages_end towards pages_used; *done when nothing more can be moved.  Between batches. */
+/* Defragment: moves pages from the tail down; *done when the walk over all trees is over (the next call begins another).  Between batches; the caller publishes. */
 extern Status store_defragment_step(Store *store, bool *done);
 
 #endif							/* STORE_STORE_H */

@@ -20,6 +20,7 @@ typedef struct NodeRecovered
 	uint64_t	last_index;		/* of the log */
 	uint64_t	last_term;
 	uint64_t	commit_position;	/* end of the batch that holds the entry commit_index */
+	uint64_t	last_regression;	/* position of the last batch with a record that voids earlier ones; 0: none was seen */
 	uint64_t	replay_position;	/* position of a batch from which the applier must read */
 	uint64_t	log_end;		/* where the next batch goes: the WAL buffers begin here */
 	uint32_t	previous_crc;	/* of the last batch */
@@ -43,9 +44,10 @@ extern Status wal_initialize(FileOps *fs, uint64_t segment_bytes, uint64_t clust
 							 const RaftConfiguration *configuration, const InitialEntry *entries, uint32_t count);
 
 /*
- * Reads all segments: finds the end of the log, copies what lies behind the last proven position into a fresh segment with a new salt (synced before the header that
- * makes it count), fills *result, whose applied_index and applied_term the caller has set from the control record.  RUSD_DAMAGED with a sentence in
- * message: the log is damaged before a position that a later batch proves flushed, or ends before applied_index.  RUSD_NOT_FOUND: there is no log.
+ * Finds the end of the log and copies its last segment, as far as it is valid, into a fresh file with a new salt, which takes the place of the old one once
+ * it is synced.  Fills *result, whose applied_index and applied_term the caller has set from the control record (0: the log from its first entry).  RUSD_DAMAGED with a sentence in
+ * message: the log is damaged before a position that a later batch proves flushed, or does not reach from applied_index on.  RUSD_NOT_FOUND: there is no log.
+ * Harmless to repeat, and to be killed in at any point.
  */
 extern Status wal_recover(FileOps *fs, struct NodeRecovered *result, char *message, size_t message_size);
 

@@ -17,27 +17,57 @@
 typedef struct WalAppender
 {
 	Shm		   *shm;
-	uint64_t	position;		/* where the open batch begins, or the next one will */
+	uint64_t	position;		/* end of the last batch */
+	uint64_t	log_begin;		/* of this incarnation: the buffers hold nothing before it */
+	uint64_t	last_index;		/* of the replicated record appended last */
 	uint32_t	previous_crc;
+	/* the open batch */
+	uint64_t	batch_position;
+	uint64_t	batch_limit;	/* end of the room that it may use */
+	uint64_t	batch_hard_state;	/* offset of the HARD_STATE record's payload in it, 0: none */
+	uint64_t	batch_last_index;
 	uint32_t	batch_length;	/* 0: no batch is open */
 	uint32_t	record_count;
-	uint64_t	batch_limit;	/* end of the room that the open batch may use */
+	/* repeated at the head of each segment */
+	HardState	hard_state;
+	RaftConfiguration configuration;
+	uint64_t	marked;			/* end of the last batch if it was an idle mark that tells all before it flushed, else 0 */
 } WalAppender;
 
+/* Takes hard state, configuration and last index from shm->recovered; position and previous_crc are its log_end and previous_crc. */
 extern void wal_appender_init(WalAppender *appender, Shm *shm, uint64_t position, uint32_t previous_crc);
+/* The configuration has changed: it goes into the headers of segments opened from now on. */
+extern void wal_appender_set_configuration(WalAppender *appender, const RaftConfiguration *configuration);
 
+/* Most bytes of records that one batch can hold: a quarter of the smaller of buffers and segment, less the header. */
+extern uint64_t wal_batch_bytes_max(const ShmLayout *layout);
 /*
- * Opens a batch with room for at least bytes of records (headers and padding included): RUSD_AGAIN if the buffers have no room
- * before flushed and applied positions move on, or no segment is ready.  Largest batch: a quarter of the smaller of buffers and
- * segment.  A record that does not fit into the open batch: close it, open another.
+ * Opens a batch with room for at least bytes of records (headers and padding included).  RUSD_AGAIN: the buffers have no room
+ * before flushed and applied positions move on, or no segment is ready; nothing has happened then.  RUSD_INVALID: more than
+ * wal_batch_bytes_max.  A record that does not fit into the open batch: close it, open another.  A batch that is still without records may be left
+ * and begun again.
  */
 extern Status wal_batch_begin(WalAppender *appender, uint64_t bytes);
-/* Adds a record in place: returns where to copy its payload to (8-aligned), NULL if it does not fit into this batch. */
+/*
+ * Adds a record in place: returns where to copy its payload to (8-aligned), NULL if it does not fit into this batch.  The payload must be
+ * there when the batch ends; that of a HARD_STATE record is a HardState, and goes into segment headers from then on.
+ */
 extern uint8_t *wal_batch_add(WalAppender *appender, uint32_t kind, uint64_t index, uint64_t term, uint32_t length);
-/* Closes it: checksums, publishes appended, wakes walwriter.  Returns its end; an entry is durable when flushed >= that. */
+/*
+ * Closes it: checksums, publishes appended, wakes walwriter.  Returns its end; an entry is durable when flushed >= that.
+ *
+ * walwriter may have flushed this batch before raft has published the ceiling that covers it, and then publishes less than it could.  So raft
+ * either publishes ceiling before it ends the batch, or, after it has stored ceiling (sequentially consistent), looks at flushed once more and
+ * sets walwriter's latch if flushed has reached it: walwriter judges the ceiling anew at each turn.
+ */
 extern uint64_t wal_batch_end(WalAppender *appender, uint64_t commit_index, uint64_t commit_term);
-/* Bytes that a record of length takes in a batch. */
-extern uint64_t wal_record_bytes(uint32_t length);
+
+/*
+ * The idle mark: an empty batch that tells that all before it is flushed; without one, damage to the last batch could not be told from a torn write.
+ * Due when all is flushed and the log does not end with one already.  raft appends it when nothing was appended for a while (within a second) and at a clean stop.
+ */
+extern bool wal_mark_is_due(const WalAppender *appender);
+extern Status wal_append_mark(WalAppender *appender, uint64_t commit_index, uint64_t commit_term);
 
 /* ---- walwriter: write ---------------------------------------------------------------------------- */
 typedef struct WalWriter WalWriter;
@@ -47,11 +77,16 @@ typedef struct WalWriter WalWriter;
  */
 extern Status wal_writer_create(Shm *shm, FileOps *fs, const ClockOps *clock, bool keep_all, uint64_t keep_bytes, WalWriter **result);
 /*
- * One turn: prepares segments where fewer than two are ready; writes and syncs all that has gathered, then advances written, flushed
- * and, from ceiling and floor, committed_by_flush, and sets the latches of applier and raft as needed; removes or recycles segments.  Returns RUSD_OK
- * if it did something, RUSD_AGAIN if there was nothing to do, RUSD_IO on any failed write or sync: the node must stop, nothing is retried.
+ * One turn: one write and one sync for all that has gathered (one more of each where it spans segments), then advances written, flushed
+ * and, from ceiling and floor, committed_by_flush, and sets the latches of applier and raft (positions->flush_wanted) as needed; then a slice of
+ * preparing the next segment, or removes what is no longer needed.  Returns RUSD_OK if it did something, RUSD_AGAIN if there was
+ * nothing to do, RUSD_IO on any failed write or sync: the node must stop, nothing is retried.  No room for the next
+ * segment is not an error: segments->no_room tells it, and it is tried again later.
  */
 extern Status wal_writer_step(WalWriter *writer);
+extern void wal_writer_destroy(WalWriter *writer);
+/* After RUSD_IO: what failed, and the negative errno. */
+extern const char *wal_writer_failure(const WalWriter *writer, int *error);
 
 /* ---- applier, peers: read -------------------------------------------------------------------------- */
 typedef struct WalRecord
@@ -63,13 +98,17 @@ typedef struct WalRecord
 
 typedef struct WalReader WalReader;
 
-/* fs may be NULL for a reader that never leaves the buffers.  from: position of a batch. */
+/*
+ * fs may be NULL for a reader that never leaves the buffers.  from: position of a batch, or the end of the log.  A reader takes payloads in the buffers in place, which is
+ * safe for the applier, whose own applied_position (never more than wal_reader_position) keeps raft from overwriting them [wal-2].
+ */
 extern Status wal_reader_create(Shm *shm, FileOps *fs, uint64_t from, WalReader **result);
 extern void wal_reader_destroy(WalReader *reader);
 /*
  * The next replicated record, or local record of kind ENTRY_DEFRAGMENT (index 0: never voided), whose batch ends at or before limit and that no later record
  * up to limit voids.  From buffers where they still have it,
- * else from segments.  RUSD_END: none before limit.  RUSD_DAMAGED, RUSD_IO: stop the node.
+ * else from segments.  RUSD_END: none before limit.  RUSD_NOT_FOUND: that part of the log was removed, or is not in the buffers and there is no fs.
+ * RUSD_DAMAGED, RUSD_IO, RUSD_NO_MEMORY: stop the node.
  */
 extern Status wal_reader_next(WalReader *reader, uint64_t limit, WalRecord *record);
 /* Position before which this reader needs nothing any more. */

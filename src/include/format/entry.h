@@ -134,6 +134,9 @@ typedef struct Op
 	uint32_t	next;			/* offset behind it */
 } Op;
 
+/* Deepest nesting of transactions that entry_check lets pass; a backend refuses deeper ones. */
+#define ENTRY_DEPTH_MAX 4096
+
 /*
  * Checks a whole payload of that kind: lengths, kinds, offsets.  RUSD_INVALID if it could not be executed safely.  Backend (for its own),
  * raft (for what it collected), applier (in builds with assertions).  Time linear in length; no allocation.

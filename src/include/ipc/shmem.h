@@ -18,6 +18,7 @@
 #define IPC_SHMEM_H
 
 #include "ipc/latch.h"
+#include "raft/raft.h"
 
 typedef enum ProcKind
 {
@@ -32,14 +33,6 @@ typedef enum ProcKind
 /* ------------------------------------------------------------------------------------------------
  * Control: written by raft, read by all, under a change count (shm_control_read).
  */
-typedef enum RaftRole
-{
-	ROLE_FOLLOWER,
-	ROLE_PRE_CANDIDATE,
-	ROLE_CANDIDATE,
-	ROLE_LEADER
-} RaftRole;
-
 typedef struct ControlState
 {
 	uint64_t	cluster_id;

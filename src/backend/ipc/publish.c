@@ -122,6 +122,38 @@ shm_root_read(const Shm *shm, RootState *state)
 	read_words(&shm->root->change_count, shm->root->words, state, sizeof(*state));
 }
 
+void
+shm_bounds_write(Shm *shm, uint64_t ceiling, uint64_t floor)
+{
+	ShmPositions *positions = shm->positions;
+	uint64_t count = atomic_load_explicit(&positions->bound_change_count, memory_order_relaxed);
+
+	atomic_store_explicit(&positions->bound_change_count, count + 1, memory_order_relaxed);
+	atomic_store_explicit(&positions->ceiling, ceiling, memory_order_release);
+	atomic_store_explicit(&positions->floor, floor, memory_order_release);
+	/* Sequentially consistent: raft looks at flushed behind it (wal_batch_end tells why). */
+	atomic_store_explicit(&positions->bound_change_count, count + 2, memory_order_seq_cst);
+}
+
+void
+shm_bounds_read(const Shm *shm, uint64_t *ceiling, uint64_t *floor)
+{
+	const ShmPositions *positions = shm->positions;
+	uint64_t before;
+
+	for (int spins = 0;; spins++)
+	{
+		before = atomic_load_explicit(&positions->bound_change_count, memory_order_seq_cst);
+		*ceiling = atomic_load_explicit(&positions->ceiling, memory_order_acquire);
+		*floor = atomic_load_explicit(&positions->floor, memory_order_acquire);
+		if ((before & 1) == 0 && atomic_load_explicit(&positions->bound_change_count,
+													  memory_order_relaxed) == before)
+			return;
+		if (spins >= SPINS_BEFORE_YIELD)
+			sched_yield();
+	}
+}
+
 /*
  * A bit is set after what it announces was written, and taken before that is looked at: the two
  * read-modify-writes of one word are ordered, so either the consumer takes the bit and sees what

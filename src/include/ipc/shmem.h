@@ -70,7 +70,7 @@ typedef struct ShmPositions
 	/* raft, under a change count: the ceiling (what would be committed if this disk were infinitely fast) and
 	 * the floor (end of this term's first entry); both 0 while it does not lead. */
 	cache_aligned _Atomic uint64_t bound_change_count;
-	_Atomic uint64_t ceiling;
+	_Atomic uint64_t ceiling;	/* read both by shm_bounds_read: they are two words of one state */
 	_Atomic uint64_t floor;
 	cache_aligned _Atomic uint64_t committed_by_peers;	/* raft */
 	/* raft: "set my latch once flushed has reached this"; 0: no.  Stored before raft looks at flushed a last time and
@@ -339,6 +339,11 @@ extern void shm_control_read(const Shm *shm, ControlState *state);
 extern bool shm_control_try_read(const Shm *shm, ControlState *state);
 /* True if raft's last loop is younger than max_age_ns. */
 extern bool shm_control_is_fresh(const Shm *shm, uint64_t now_ns, uint64_t max_age_ns);
+
+/* Raft: ceiling and floor, under their change count. */
+extern void shm_bounds_write(Shm *shm, uint64_t ceiling, uint64_t floor);
+/* Any process; walwriter after each flush. */
+extern void shm_bounds_read(const Shm *shm, uint64_t *ceiling, uint64_t *floor);
 
 /* Applier. */
 extern void shm_root_write(Shm *shm, const RootState *state);

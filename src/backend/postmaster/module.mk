@@ -3,6 +3,5 @@ SERVER_OBJS += src/backend/postmaster/datadir.o
 SERVER_OBJS += src/backend/postmaster/ids.o
 SERVER_OBJS += src/backend/postmaster/listen.o
 SERVER_OBJS += src/backend/postmaster/postmaster.o
-SERVER_OBJS += src/backend/postmaster/publication.o
 SERVER_OBJS += src/backend/postmaster/sizing.o
 SERVER_OBJS += src/backend/postmaster/startup.o

@@ -56,10 +56,6 @@ extern void listen_peer_name(const struct sockaddr_storage *address, char *buffe
 /* The startup process: bootstrap or recovery; fills shm->recovered, the root and the positions.  Exits 0, EXIT_STOP, or dies. */
 does_not_return extern void startup_main(Shm *shm);
 
-/* ---- publication.c ---- */
-/* Payload (malloc'ed) of the entry by which this member adds itself at bootstrap, or publishes name and client URLs. */
-extern Bytes publication_encode(uint32_t action, uint64_t member_id);
-
 /* ---- child.c ---- */
 typedef enum ChildKind
 {

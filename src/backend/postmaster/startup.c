@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "consensus/publication.h"
 #include "pagecache/checkpoint.h"
 #include "postmaster_int.h"
 #include "utils/config.h"
@@ -22,7 +23,8 @@
 static void bootstrap(uint64_t segment_bytes);
 static void recover(Shm *shm, const ControlRecord *control, bool has_control);
 static void check_data_file(const ControlRecord *control);
-static void fill_positions(Shm *shm, const ControlRecord *control, bool has_control);
+static void first_control(const NodeRecovered *found, uint64_t frame_count, ControlRecord *control);
+static void fill_positions(Shm *shm, const ControlRecord *control);
 
 does_not_return void
 startup_main(Shm *shm)
@@ -45,7 +47,9 @@ startup_main(Shm *shm)
 	if (status == RUSD_NOT_FOUND)
 		bootstrap(shm->layout.wal_segment_bytes);
 	recover(shm, control, has_control);
-	fill_positions(shm, control, has_control);
+	if (!has_control)
+		first_control(shm->recovered, shm->layout.frame_count, control);
+	fill_positions(shm, control);
 	free(control);
 	_exit(0);
 }
@@ -63,6 +67,8 @@ bootstrap(uint64_t segment_bytes)
 	InitialEntry entry = {.kind = ENTRY_MEMBER};
 	Status		status;
 
+	if (config_check_bootstrap() != RUSD_OK)
+		_exit(EXIT_STOP);
 	Check(count > 0);
 	for (int i = 0; i < count; i++)
 		texts[i] = urls[i].text;
@@ -121,26 +127,43 @@ check_data_file(const ControlRecord *control)
 				 LOG_UNSIGNED("expected-at-least", control->root.pages_used * PAGE_BYTES));
 }
 
+/*
+ * A store without a checkpoint is the empty one, from which the whole log is replayed: a new member, one that died before its first checkpoint, or one whose
+ * checkpoint was taken away on purpose.
+ */
 static void
-fill_positions(Shm *shm, const ControlRecord *control, bool has_control)
+first_control(const NodeRecovered *found, uint64_t frame_count, ControlRecord *control)
+{
+	Status		status;
+
+	memset(control, 0, sizeof(*control));
+	control->cluster_id = found->cluster_id;
+	control->member_id = found->member_id;
+	control->hard_state = found->hard_state;
+	control->configuration = found->configuration;
+	control->root = (RootState) {.revision = 1, .compacted = -1, .compaction_done = -1, .frames_free = frame_count,
+		.keys.page = PAGE_NONE, .revisions.page = PAGE_NONE, .system.page = PAGE_NONE};
+	status = control_write(my_fs, control);
+	if (status != RUSD_OK)
+		log_stop("could not write the control record", LOG_TEXT("error", status_text(status)));
+}
+
+/* Walwriter, raft and applier go on from here. */
+static void
+fill_positions(Shm *shm, const ControlRecord *control)
 {
 	const NodeRecovered *found = shm->recovered;
 	ShmPositions *positions = shm->positions;
-	RootState	root = {.revision = 1, .compacted = -1, .compaction_done = -1,
-		.keys.page = PAGE_NONE, .revisions.page = PAGE_NONE, .system.page = PAGE_NONE,
-		.frames_free = shm->layout.frame_count};
 
-	if (has_control)
-		root = control->root;
-	shm_root_write(shm, &root);
+	shm_root_write(shm, &control->root);
 	atomic_store(&positions->appended, found->log_end);
 	atomic_store(&positions->written, found->log_end);
 	atomic_store(&positions->flushed, found->log_end);
 	atomic_store(&positions->committed_by_flush, found->commit_position);
 	atomic_store(&positions->applied_position, found->replay_position);
-	atomic_store(&positions->applied_index, root.applied_index);
-	atomic_store(&positions->durable_root, root.number);
-	atomic_store(&positions->durable_index, root.applied_index);
+	atomic_store(&positions->applied_index, control->root.applied_index);
+	atomic_store(&positions->durable_root, control->root.number);
+	atomic_store(&positions->durable_index, control->root.applied_index);
 	atomic_store(&shm->segments->ready_end, found->next_sequence);
 	atomic_store(&shm->segments->salt[(found->next_sequence - 1) % WAL_READY_SEGMENTS], found->segment_salt);
 }

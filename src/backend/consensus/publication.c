@@ -2,12 +2,11 @@
  * publication.c
  *	  The log entries by which a member makes itself known: its addition at bootstrap, its name and client URLs after each start (BOOT-25).
  *
- * src/backend/postmaster/publication.c
+ * src/backend/consensus/publication.c
  */
 #include "rusd.h"
 
-#include "format/entry.h"
-#include "postmaster/publication.h"
+#include "consensus/publication.h"
 #include "utils/config.h"
 
 #define URLS_MAX 16
@@ -15,7 +14,7 @@
 static uint8_t *put_string(uint8_t *at, const char *text);
 
 Bytes
-publication_encode(uint32_t action, uint64_t member_id)
+publication_encode(MemberAction action, uint64_t member_id)
 {
 	const char *name = action == MEMBER_PUBLISH ? config.name : "";
 	const char *list = action == MEMBER_PUBLISH ? config.advertise_client_urls : config.initial_advertise_peer_urls;

@@ -24,5 +24,6 @@ main(int argc, char **argv)
 	if (log_open(config.log_level, config.log_format, config.log_outputs) != RUSD_OK)
 		return 1;
 	log_set_process("postmaster");
+	config_announce();
 	return postmaster_main();
 }

@@ -225,7 +225,7 @@ start_essential(void)
 {
 	for (uint32_t slot = 0; slot < PROC_ESSENTIAL_COUNT; slot++)
 	{
-		(void) slot_occupy(node.shm, (ProcKind) slot, clock_os.wall_ns(&clock_os));
+		slot_occupy(node.shm, slot);
 		if (!child_start(node.shm, (int) slot, slot, -1, NULL, LISTENER_CLIENT))
 			return false;
 	}
@@ -318,19 +318,19 @@ static void
 serve_connection(int socket, const struct sockaddr_storage *address, Listener listener)
 {
 	char		peer[64];
-	uint32_t	slot,
-				generation;
+	uint32_t	slot;
 
 	listen_peer_name(address, peer, sizeof(peer));
 	free_dead_slots();
-	if (slot_allocate(node.shm, clock_os.wall_ns(&clock_os), &slot, &generation) != RUSD_OK)
+	if (!slot_allocate(node.shm, &slot))
 	{
 		refuse_connection(socket, "all connections of --max-connections are in use");
 		return;
 	}
 	if (!child_start(node.shm, PROC_BACKEND, slot, socket, peer, listener))
 	{
-		slot_cancel(node.shm, slot);
+		slot_mark_dead(node.shm, slot);
+		node.slots_dead++;
 		refuse_connection(socket, "no process could be made for it");
 		return;
 	}
@@ -446,7 +446,7 @@ free_dead_slots(void)
 {
 	if (node.slots_dead == 0 || node.shm == NULL)
 		return;
-	node.slots_dead = slot_free_dead(node.shm);
+	node.slots_dead -= slot_free_dead(node.shm);
 }
 
 /* ---- the state of the node ---- */

@@ -16,3 +16,4 @@ RUSD_COUNTER(RECEIVED_BYTES, "etcd_network_client_grpc_received_bytes_total", ""
 RUSD_COUNTER(SENT_BYTES, "etcd_network_client_grpc_sent_bytes_total", "", "The total number of bytes sent to grpc clients.")
 RUSD_COUNTER(SNAPSHOTS_ENDED, "rusd_snapshots_ended_total", "", "Reads that were ended because room ran short.")
 RUSD_COUNTER(MEMORY_REFUSED, "rusd_memory_refused_total", "", "Requests refused because --backend-memory was used up.")
+RUSD_COUNTER(CONNECTIONS_REFUSED, "rusd_connections_refused_total", "", "Connections closed because --max-connections were in use or no process could be made.")

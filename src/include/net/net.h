@@ -32,6 +32,7 @@ typedef struct NetLimits
 	uint64_t	keepalive_min_ns;	/* RPC-24 */
 	uint64_t	keepalive_interval_ns;
 	uint64_t	keepalive_timeout_ns;
+	bool		http1_only;		/* HTTP/2 is not answered: the connection is closed */
 	uint32_t	header_list_max;	/* bytes of names and values of one request; 0: 16 MiB */
 } NetLimits;
 

@@ -1,0 +1,605 @@
+/*
+ * grpc.c
+ *	  gRPC over HTTP/2: metadata, the framing of messages, answers and their errors.
+ *
+ * Backends.  Rules: RPC-20 to 28, ERR-8, ERR-9; codes and texts are those of the gRPC library that etcd
+ * is built with, in its order of checks.
+ *
+ * src/backend/net/grpc.c
+ */
+#include "rusd.h"
+
+#include "net/grpc_frame.h"
+#include "net_int.h"
+
+/* Requests up to this size are received into the call's arena at once; larger ones grow as they come, so
+ * that who announces much must also send it. */
+#define SMALL_MESSAGE (8 * 1024)
+/* Below the window that every stream has from the beginning. */
+#define WINDOW_IS_ENOUGH (48 * 1024)
+/* nghttp2 sends at most 64 KiB of headers. */
+#define ENCODED_TEXT_MAX 4096
+
+#define CODE_INVALID_ARGUMENT 3
+#define CODE_DEADLINE_EXCEEDED 4
+#define CODE_RESOURCE_EXHAUSTED 8
+#define CODE_UNIMPLEMENTED 12
+#define CODE_INTERNAL 13
+
+#define NV(n, v, flag) \
+	{(uint8_t *) (uintptr_t) (n), (uint8_t *) (uintptr_t) (v), sizeof(n) - 1, sizeof(v) - 1, \
+	 NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE | (flag)}
+
+static bool find_method(NetStream *stream, nghttp2_rcbuf *path);
+static bool check_content_type(NetStream *stream);
+static bool check_request(NetStream *stream);
+static void fail_quoted(NetStream *stream, const char *http_status, int code, const char *before,
+						Bytes quoted, const char *after);
+static bool begin_message(NetStream *stream);
+static bool grow_message(NetStream *stream);
+
+/* ---- metadata ------------------------------------------------------------------------------------- */
+
+static inline bool
+text_is(nghttp2_vec have, const char *want, size_t length)
+{
+	return have.len == length && memcmp(have.base, want, length) == 0;
+}
+
+#define TEXT_IS(have, want) text_is(have, want, sizeof(want) - 1)
+
+/* Holds a value as long as the call lives.  Only the first of each key comes here, so there is room. */
+static Bytes
+keep(NetStream *stream, nghttp2_rcbuf *value)
+{
+	nghttp2_vec text = nghttp2_rcbuf_get_buf(value);
+
+	Check(stream->ref_count < STREAM_REFS);
+	nghttp2_rcbuf_incref(value);
+	stream->refs[stream->ref_count++] = value;
+	return (Bytes) {text.base, text.len};
+}
+
+static void
+keep_first(NetStream *stream, Bytes *field, nghttp2_rcbuf *value)
+{
+	if (field->data == NULL)
+		*field = keep(stream, value);
+}
+
+/* One header of a request; those that nobody asks for are only counted. */
+void
+grpc_header(NetStream *stream, nghttp2_rcbuf *name_buffer, nghttp2_rcbuf *value)
+{
+	nghttp2_vec name = nghttp2_rcbuf_get_buf(name_buffer);
+	NetCall    *call = &stream->call;
+	uint64_t	bytes = (uint64_t) stream->header_bytes + name.len + nghttp2_rcbuf_get_buf(value).len + 32;
+
+	stream->header_bytes = (uint32_t) Min(bytes, UINT32_MAX);
+	switch (name.len)
+	{
+		case 5:
+			if (TEXT_IS(name, ":path"))
+			{
+				if (call->path == NULL && find_method(stream, value))
+					return;
+				if (call->path == NULL)
+					call->path = (const char *) keep(stream, value).data;
+			}
+			else if (TEXT_IS(name, "token") && !stream->has_token)
+			{
+				/* Takes the place of an authorization that came before. */
+				call->token = keep(stream, value);
+				stream->has_token = true;
+			}
+			break;
+		case 7:
+			if (TEXT_IS(name, ":method"))
+			{
+				stream->method_is_post = TEXT_IS(nghttp2_rcbuf_get_buf(value), "POST");
+				if (!stream->method_is_post)
+					keep_first(stream, &stream->method, value);
+			}
+			break;
+		case 9:
+			if (TEXT_IS(name, "hasleader"))
+				keep_first(stream, &call->hasleader, value);
+			break;
+		case 12:
+			if (TEXT_IS(name, "content-type"))
+				keep_first(stream, &stream->content_type, value);
+			else if (TEXT_IS(name, "grpc-timeout"))
+				keep_first(stream, &stream->timeout_text, value);
+			break;
+		case 13:
+			if (TEXT_IS(name, "grpc-encoding"))
+				keep_first(stream, &stream->encoding_name, value);
+			else if (TEXT_IS(name, "authorization"))
+				keep_first(stream, &call->token, value);
+			break;
+		case 18:
+			if (TEXT_IS(name, "client-api-version"))
+				keep_first(stream, &call->client_api_version, value);
+			break;
+		default:
+			break;
+	}
+}
+
+StaticAssert(STREAM_REFS >= 9, "path, method, token twice, hasleader, content-type, timeout, encoding, client-api-version");
+
+/*
+ * The method of a path that this connection has used lately is known by the address of the value: nghttp2 gives the entry of the header table, and ours holds it.
+ */
+static bool
+find_method(NetStream *stream, nghttp2_rcbuf *path)
+{
+	NetHandlers *handlers = &stream->session->handlers;
+	H2		   *h2 = &stream->session->h2;
+	const void *method;
+	Bytes		text;
+
+	for (unsigned i = 0; i < PATH_CACHE; i++)
+	{
+		if (h2->paths[i].path == path)
+		{
+			stream->call.path = (const char *) nghttp2_rcbuf_get_buf(path).base;
+			stream->call.method = h2->paths[i].method;
+			/* The cache may give it up before the call ends. */
+			(void) keep(stream, path);
+			return true;
+		}
+	}
+	if (handlers->find_method == NULL)
+		return false;
+	text = keep(stream, path);
+	stream->call.path = (const char *) text.data;
+	method = handlers->find_method(handlers->arg, stream->call.path);
+	stream->call.method = method;
+	if (method != NULL)
+	{
+		if (h2->paths[h2->next_path].path != NULL)
+			nghttp2_rcbuf_decref(h2->paths[h2->next_path].path);
+		nghttp2_rcbuf_incref(path);
+		h2->paths[h2->next_path].path = path;
+		h2->paths[h2->next_path].method = method;
+		h2->next_path = (h2->next_path + 1) % PATH_CACHE;
+	}
+	return true;
+}
+
+/* ---- checks when the headers are complete --------------------------------------------------------- */
+
+/* before, the value as Go's %q shows it, after. */
+static void
+fail_quoted(NetStream *stream, const char *http_status, int code, const char *before, Bytes quoted, const char *after)
+{
+	char		text[1024];
+	size_t		used = (size_t) snprintf(text, sizeof(text), "%s\"", before);
+
+	for (size_t i = 0; i < quoted.length && used < sizeof(text) - 64; i++)
+	{
+		uint8_t		byte = quoted.data[i];
+
+		if (byte == '"' || byte == '\\')
+			text[used++] = '\\';
+		if (byte < 0x20 || byte == 0x7f)
+			used += (size_t) snprintf(text + used, sizeof(text) - used, "\\x%02x", byte);
+		else
+			text[used++] = (char) byte;
+	}
+	used += (size_t) snprintf(text + used, sizeof(text) - used, "\"%s", after);
+	grpc_fail(stream, http_status, code, text, Min(used, sizeof(text) - 1));
+}
+
+/* The timeout could not be read: as the gRPC library tells it. */
+static void
+fail_timeout(NetStream *stream, GrpcTimeout problem)
+{
+	static const char *const texts[] = {
+		[GRPC_TIMEOUT_OK] = "",
+		[GRPC_TIMEOUT_SHORT] = "malformed grpc-timeout: transport: timeout string is too short: ",
+		[GRPC_TIMEOUT_LONG] = "malformed grpc-timeout: transport: timeout string is too long: ",
+		[GRPC_TIMEOUT_UNIT] = "malformed grpc-timeout: transport: timeout unit is not recognized: ",
+		[GRPC_TIMEOUT_DIGITS] = "malformed grpc-timeout: strconv.ParseUint: parsing ",
+	};
+	Bytes		text = stream->timeout_text;
+
+	/* The number is parsed without its unit. */
+	if (problem == GRPC_TIMEOUT_DIGITS)
+		text.length--;
+	fail_quoted(stream, "400", CODE_INTERNAL, texts[problem], text,
+				problem == GRPC_TIMEOUT_DIGITS ? ": invalid syntax" : "");
+}
+
+/* The header block of a request is complete. */
+void
+grpc_headers_done(NetStream *stream)
+{
+	NetSession *session = stream->session;
+	uint64_t	timeout_ns = 0;
+	GrpcTimeout timeout = GRPC_TIMEOUT_OK;
+
+	stream->call.started_ns = session->now_ns;
+	if (stream->header_bytes > session->limits.header_list_max)
+	{
+		h2_reset(stream, NGHTTP2_FRAME_SIZE_ERROR);
+		return;
+	}
+	if (!check_content_type(stream))
+	{
+		fail_quoted(stream, "415", CODE_INVALID_ARGUMENT, "invalid gRPC request content-type ",
+					stream->content_type, "");
+		return;
+	}
+	if (stream->timeout_text.data != NULL)
+		timeout = grpc_timeout_parse(stream->timeout_text.data, stream->timeout_text.length, &timeout_ns);
+	if (timeout != GRPC_TIMEOUT_OK)
+	{
+		fail_timeout(stream, timeout);
+		return;
+	}
+	if (!check_request(stream))
+		return;
+	if (stream->timeout_text.data != NULL)
+	{
+		stream->call.deadline_ns = session->now_ns + timeout_ns;
+		session->h2.first_deadline_ns = Min(session->h2.first_deadline_ns, stream->call.deadline_ns);
+	}
+}
+
+/* application/grpc, or that and + or ; and anything. */
+static bool
+check_content_type(NetStream *stream)
+{
+	static const char base[] = "application/grpc";
+	Bytes		type = stream->content_type;
+
+	return type.length >= sizeof(base) - 1 && memcmp(type.data, base, sizeof(base) - 1) == 0 &&
+		   (type.length == sizeof(base) - 1 || type.data[sizeof(base) - 1] == '+' || type.data[sizeof(base) - 1] == ';');
+}
+
+static bool
+check_request(NetStream *stream)
+{
+	NetHandlers *handlers = &stream->session->handlers;
+	NetCall    *call = &stream->call;
+	Bytes		encoding = stream->encoding_name;
+
+	if (!stream->method_is_post)
+	{
+		fail_quoted(stream, "405", CODE_INTERNAL, "Received a HEADERS frame with :method ", stream->method,
+					" which should be POST");
+		return false;
+	}
+	if (call->path == NULL)
+	{
+		h2_reset(stream, NGHTTP2_PROTOCOL_ERROR);
+		return false;
+	}
+	if (unlikely(call->method == NULL) && handlers->unknown_method != NULL)
+	{
+		char		buffer[512];
+		const char *text = handlers->unknown_method(handlers->arg, call->path, buffer, sizeof(buffer));
+
+		if (text != NULL)
+		{
+			grpc_fail(stream, "200", CODE_UNIMPLEMENTED, text, strlen(text));
+			return false;
+		}
+	}
+	if (unlikely(encoding.length != 0) && !(encoding.length == 8 && memcmp(encoding.data, "identity", 8) == 0))
+	{
+		fail_quoted(stream, "200", CODE_UNIMPLEMENTED,
+					"grpc: Decompressor is not installed for grpc-encoding ", encoding, "");
+		return false;
+	}
+	return true;
+}
+
+/* ---- the request message -------------------------------------------------------------------------- */
+
+static void
+fail_static(NetStream *stream, int code, const char *text)
+{
+	grpc_fail(stream, "200", code, text, strlen(text));
+}
+
+/* The prefix is there: is the message one that we take, and where does it go? */
+static bool
+begin_message(NetStream *stream)
+{
+	uint32_t	length = grpc_prefix_length(stream->prefix);
+	char		text[96];
+
+	if (unlikely(stream->prefix[0] == 1))
+	{
+		fail_static(stream, CODE_INTERNAL, "grpc: compressed flag set with identity or empty encoding");
+		return false;
+	}
+	if (unlikely(stream->prefix[0] != 0))
+	{
+		snprintf(text, sizeof(text), "grpc: received unexpected payload format %u", stream->prefix[0]);
+		fail_static(stream, CODE_INTERNAL, text);
+		return false;
+	}
+	if (unlikely(length > stream->session->limits.message_max))
+	{
+		snprintf(text, sizeof(text), "grpc: received message larger than max (%u vs. %u)", length,
+				 stream->session->limits.message_max);
+		fail_static(stream, CODE_RESOURCE_EXHAUSTED, text);
+		return false;
+	}
+	stream->message_length = length;
+	if (likely(length <= SMALL_MESSAGE))
+	{
+		stream->buffer = arena_alloc(&stream->call.arena, length);
+		stream->message_room = length;
+		if (unlikely(stream->buffer == NULL))
+		{
+			fail_static(stream, CODE_RESOURCE_EXHAUSTED, status_text(RUSD_MEMORY_EXCEEDED));
+			return false;
+		}
+		return true;
+	}
+	/* The client may send all of it without waiting for us. */
+	if (length > WINDOW_IS_ENOUGH && !stream->remote_closed)
+		(void) nghttp2_session_set_local_window_size(stream->session->h2.ng, NGHTTP2_FLAG_NONE, stream->id,
+													 (int32_t) Min(length + 65535, (uint32_t) INT32_MAX));
+	return true;
+}
+
+/* A large message: doubles its buffer. */
+static bool
+grow_message(NetStream *stream)
+{
+	MemoryBudget *budget = stream->session->budget;
+	uint64_t	doubled = Max((uint64_t) stream->message_room * 2, 2 * SMALL_MESSAGE);
+	uint32_t	room = (uint32_t) Min(doubled, stream->message_length);
+	uint8_t    *larger = NULL;
+
+	if (budget->take(budget, room - stream->message_room))
+	{
+		larger = realloc(stream->large_buffer, room);
+		if (larger == NULL)
+			budget->give(budget, room - stream->message_room);
+	}
+	if (larger == NULL)
+	{
+		fail_static(stream, CODE_RESOURCE_EXHAUSTED, status_text(RUSD_MEMORY_EXCEEDED));
+		return false;
+	}
+	stream->buffer = stream->large_buffer = larger;
+	stream->message_room = room;
+	return true;
+}
+
+void
+grpc_release_message(NetStream *stream)
+{
+	MemoryBudget *budget = stream->session->budget;
+
+	if (stream->large_buffer == NULL)
+		return;
+	budget->give(budget, stream->message_room);
+	free(stream->large_buffer);
+	stream->large_buffer = stream->buffer = NULL;
+	stream->message_room = 0;
+}
+
+/* Bytes of a DATA frame. */
+void
+grpc_data(NetStream *stream, const uint8_t *data, size_t length)
+{
+	while (length > 0 && !stream->answered)
+	{
+		size_t		part;
+
+		if (stream->message_complete)
+		{
+			stream->too_many_messages = true;
+			fail_static(stream, CODE_INTERNAL,
+						"cardinality violation: received multiple request messages for non-client-streaming RPC");
+			return;
+		}
+		if (stream->prefix_have < GRPC_PREFIX_BYTES)
+		{
+			part = Min(length, (size_t) (GRPC_PREFIX_BYTES - stream->prefix_have));
+			memcpy(stream->prefix + stream->prefix_have, data, part);
+			stream->prefix_have += (uint8_t) part;
+			data += part;
+			length -= part;
+			if (stream->prefix_have == GRPC_PREFIX_BYTES)
+			{
+				if (!begin_message(stream))
+					return;
+				stream->message_complete = stream->message_length == 0;
+			}
+			continue;
+		}
+		if (stream->message_have == stream->message_room && !grow_message(stream))
+			return;
+		part = Min(length, (size_t) (stream->message_room - stream->message_have));
+		memcpy(stream->buffer + stream->message_have, data, part);
+		stream->message_have += (uint32_t) part;
+		data += part;
+		length -= part;
+		stream->message_complete = stream->message_have == stream->message_length;
+	}
+}
+
+/* The client has half-closed: the request is complete, or never will be. */
+void
+grpc_remote_end(NetStream *stream)
+{
+	NetSession *session = stream->session;
+
+	stream->remote_closed = true;
+	if (stream->answered)
+		return;
+	if (unlikely(!stream->message_complete))
+	{
+		if (stream->prefix_have == 0)
+			fail_static(stream, CODE_INTERNAL,
+						"cardinality violation: received no request message from non-client-streaming RPC");
+		else
+			fail_static(stream, CODE_INTERNAL, "unexpected EOF");
+		return;
+	}
+	if (unlikely(stream->call.deadline_ns <= session->now_ns))
+	{
+		fail_static(stream, CODE_DEADLINE_EXCEEDED, status_text(RUSD_DEADLINE_EXCEEDED));
+		return;
+	}
+	stream->call.message = (Bytes) {stream->buffer, stream->message_length};
+	stream->dispatched = true;
+	session->handlers.on_call(session->handlers.arg, &stream->call);
+}
+
+/* ---- answers -------------------------------------------------------------------------------------- */
+
+static const nghttp2_nv plain_headers[] = {
+	NV(":status", "200", NGHTTP2_NV_FLAG_NONE),
+	NV("content-type", "application/grpc", NGHTTP2_NV_FLAG_NONE),
+};
+
+/* "application/grpc", or "application/grpc+" and the sub-type that was asked for. */
+static bool
+response_content_type(NetStream *stream, nghttp2_nv *header)
+{
+	static const size_t base = sizeof("application/grpc") - 1;
+	Bytes		type = stream->content_type;
+	uint8_t    *copy;
+
+	*header = plain_headers[1];
+	if (likely(type.length <= base) || !check_content_type(stream))
+		return true;
+	copy = arena_alloc(&stream->call.arena, type.length);
+	if (copy == NULL)
+		return false;
+	memcpy(copy, type.data, type.length);
+	copy[base] = '+';
+	header->value = copy;
+	header->valuelen = type.length;
+	return true;
+}
+
+/* The response as far as it is set in stream->source or reply, with all that follows it. */
+void
+grpc_reply_begin(NetStream *stream)
+{
+	NetSession *session = stream->session;
+	nghttp2_data_provider provider = {.source.ptr = stream, .read_callback = h2_read_reply};
+	nghttp2_nv	headers[2] = {plain_headers[0]};
+	int			result;
+
+	grpc_prefix_put(stream->reply_prefix, 0, (uint32_t) stream->reply_left);
+	stream->reply_prefix_left = GRPC_PREFIX_BYTES;
+	stream->answered = true;
+	session->h2.forgive_pings = true;
+	if (!response_content_type(stream, &headers[1]))
+		headers[1] = plain_headers[1];
+	result = nghttp2_submit_response(session->h2.ng, stream->id, headers, lengthof(headers), &provider);
+	if (unlikely(result != 0))
+		h2_reset(stream, NGHTTP2_INTERNAL_ERROR);
+}
+
+/*
+ * Ends the stream with a status and nothing else: one HEADERS frame, and RST_STREAM(NO_ERROR) behind it if the client has not half-closed.
+ */
+void
+grpc_fail(NetStream *stream, const char *http_status, int code, const char *text, size_t length)
+{
+	NetSession *session = stream->session;
+	nghttp2_nv	headers[4] = {plain_headers[0], plain_headers[1], NV("grpc-status", "0", 0), NV("grpc-message", "", 0)};
+	uint8_t    *memory = arena_alloc(&stream->call.arena, 8 + Min(3 * length, (size_t) ENCODED_TEXT_MAX));
+	int			result;
+
+	stream->answered = true;
+	session->h2.forgive_pings = true;
+	if (memory == NULL || !response_content_type(stream, &headers[1]))
+	{
+		h2_reset(stream, NGHTTP2_REFUSED_STREAM);
+		return;
+	}
+	memcpy(memory, http_status, 3);
+	headers[0].value = memory;
+	headers[2].value = memory + 4;
+	headers[2].valuelen = (size_t) snprintf((char *) memory + 4, 4, "%d", code & 0xff);
+	headers[3].value = memory + 8;
+	headers[3].valuelen = grpc_message_encode(text, length, memory + 8, Min(3 * length, (size_t) ENCODED_TEXT_MAX));
+	/* A text that differs with each answer would only push useful entries out of the header table. */
+	headers[3].flags |= NGHTTP2_NV_FLAG_NO_INDEX;
+	result = nghttp2_submit_response(session->h2.ng, stream->id, headers, lengthof(headers), NULL);
+	if (result == 0 && !stream->remote_closed)
+		result = nghttp2_submit_rst_stream(session->h2.ng, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_NO_ERROR);
+	if (unlikely(result != 0))
+		h2_reset(stream, NGHTTP2_INTERNAL_ERROR);
+}
+
+void
+net_call_reply(NetCall *call, uint64_t length, NetSource *source)
+{
+	NetStream  *stream = (NetStream *) call;
+
+	Check(length <= INT32_MAX);
+	if (stream->answered)
+	{
+		source->close(source);
+		return;
+	}
+	stream->source = source;
+	stream->reply_left = length;
+	grpc_reply_begin(stream);
+}
+
+void
+net_call_reply_arena(NetCall *call, const uint8_t *data, size_t length)
+{
+	NetStream  *stream = (NetStream *) call;
+
+	Check(length <= INT32_MAX);
+	if (stream->answered)
+		return;
+	stream->reply = data;
+	stream->reply_left = length;
+	grpc_reply_begin(stream);
+}
+
+void
+net_call_reply_bytes(NetCall *call, const uint8_t *data, size_t length)
+{
+	NetStream  *stream = (NetStream *) call;
+	uint8_t    *copy;
+
+	if (stream->answered)
+		return;
+	copy = arena_alloc(&call->arena, length);
+	if (copy == NULL)
+	{
+		fail_static(stream, CODE_RESOURCE_EXHAUSTED, status_text(RUSD_MEMORY_EXCEEDED));
+		return;
+	}
+	memcpy(copy, data, length);
+	net_call_reply_arena(call, copy, length);
+}
+
+void
+net_call_fail(NetCall *call, int grpc_code, const char *text)
+{
+	NetStream  *stream = (NetStream *) call;
+
+	if (!stream->answered)
+		grpc_fail(stream, "200", grpc_code, text, strlen(text));
+}
+
+void
+net_call_resume(NetCall *call)
+{
+	NetStream  *stream = (NetStream *) call;
+
+	if (!stream->deferred)
+		return;
+	stream->deferred = false;
+	(void) nghttp2_session_resume_data(stream->session->h2.ng, stream->id);
+}

@@ -1,0 +1,269 @@
+/*
+ * h2_send.c
+ *	  HTTP/2: from nghttp2's frames to one buffer for one write.
+ *
+ * Backends.  Two things are done beside nghttp2 because they are most of the cost of a small answer:
+ *
+ * DATA payloads go from their source straight into the output buffer: nghttp2 only makes the frame's
+ * header (NGHTTP2_DATA_FLAG_NO_COPY).
+ *
+ * The trailers of an answer that went well are always the same.  nghttp2 is told that the last DATA
+ * frame ends the stream; the frame goes out without END_STREAM, and behind it a HEADERS frame
+ * from a constant, its fields literal and not indexed, so that neither side's header table changes
+ * (RFC 7541, 6.2.2).  The one case in which a header block may not come from a constant is when a new
+ * table size must be announced first (4.2): after SETTINGS, until nghttp2 has made a header
+ * block, it makes the trailers too (slow_trailers).
+ *
+ * src/backend/net/h2_send.c
+ */
+#include "rusd.h"
+
+#include "net_int.h"
+
+#define FRAME_HEADER_BYTES 9
+#define FRAME_TYPE(frame) ((frame)[3])
+
+/* HEADERS with END_STREAM and END_HEADERS; the stream's id at 5. */
+static const uint8_t ok_trailers[] = "\x00\x00\x1e\x01\x05\x00\x00\x00\x00"
+									 "\x00\x0bgrpc-status\x01"
+									 "0"
+									 "\x00\x0cgrpc-message\x00";
+
+#define OK_TRAILERS_BYTES (sizeof(ok_trailers) - 1)
+StaticAssert(OK_TRAILERS_BYTES == FRAME_HEADER_BYTES + 0x1e, "length of the block stands in the frame's header");
+
+/* Room that a DATA frame needs beside its payload. */
+#define DATA_OVERHEAD (FRAME_HEADER_BYTES + OK_TRAILERS_BYTES)
+/* With less room than this no further frame is begun. */
+#define ROOM_MIN (NET_SEND_MIN / 2)
+
+static ssize_t
+read_length(nghttp2_session *ng, uint8_t type, int32_t stream_id, int32_t session_window, int32_t stream_window,
+			uint32_t frame_max, void *arg)
+{
+	NetSession *session = arg;
+	H2		   *h2 = &session->h2;
+	size_t		room = h2->out_max - h2->out_used;
+	size_t		most = Min(Min((size_t) session_window, (size_t) stream_window), (size_t) frame_max);
+
+	(void) ng;
+	(void) type;
+	(void) stream_id;
+	if (unlikely(room < ROOM_MIN))
+	{
+		/* h2_read_reply will say that it wants to go on later. */
+		h2->full = true;
+		return 1;
+	}
+	most = Min(most, 16384);
+	return (ssize_t) Min(most, room - DATA_OVERHEAD);
+}
+
+/* The message itself, from memory or from its source, to target. */
+static ssize_t
+pull_message(NetStream *stream, uint8_t *target, size_t length)
+{
+	size_t		got = 0;
+
+	length = Min(length, stream->reply_left);
+	if (stream->source == NULL)
+	{
+		memcpy(target, stream->reply, length);
+		stream->reply += length;
+		stream->reply_left -= length;
+		return (ssize_t) length;
+	}
+	while (got < length)
+	{
+		size_t		part = 0;
+		Status		status = stream->source->pull(stream->source, target + got, length - got, &part);
+
+		if (status == RUSD_AGAIN)
+			break;
+		if (status != RUSD_OK)
+			return -1;
+		Check(part > 0 && part <= length - got);
+		got += part;
+		stream->reply_left -= part;
+	}
+	return (ssize_t) got;
+}
+
+/* The last byte is given: trailers from the constant, or from nghttp2. */
+static int
+end_of_reply(nghttp2_session *ng, NetStream *stream, uint32_t *data_flags)
+{
+	static const nghttp2_nv trailers[] = {
+		{(uint8_t *) (uintptr_t) "grpc-status", (uint8_t *) (uintptr_t) "0", 11, 1, NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE},
+		{(uint8_t *) (uintptr_t) "grpc-message", (uint8_t *) (uintptr_t) "", 12, 0, NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE},
+	};
+
+	*data_flags |= NGHTTP2_DATA_FLAG_EOF;
+	if (stream->source != NULL)
+	{
+		NetSource  *source = stream->source;
+
+		stream->source = NULL;
+		stream->reply = NULL;
+		source->close(source);
+	}
+	if (likely(!stream->session->h2.slow_trailers))
+		return 0;
+	*data_flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+	return nghttp2_submit_trailer(ng, stream->id, trailers, lengthof(trailers));
+}
+
+/* nghttp2 wants up to length bytes of DATA: they go to their place in the output at once. */
+ssize_t
+h2_read_reply(nghttp2_session *ng, int32_t stream_id, uint8_t *buffer, size_t length, uint32_t *data_flags,
+			  nghttp2_data_source *data_source, void *arg)
+{
+	NetSession *session = arg;
+	H2		   *h2 = &session->h2;
+	NetStream  *stream = data_source->ptr;
+	uint8_t    *target = h2->out + h2->out_used + FRAME_HEADER_BYTES;
+	size_t		prefix = Min(length, (size_t) stream->reply_prefix_left);
+	ssize_t		got;
+
+	(void) stream_id;
+	(void) buffer;
+	if (unlikely(h2->full))
+		return NGHTTP2_ERR_PAUSE;
+	memcpy(target, stream->reply_prefix + sizeof(stream->reply_prefix) - stream->reply_prefix_left, prefix);
+	got = pull_message(stream, target + prefix, length - prefix);
+	if (unlikely(got < 0))
+		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+	if (unlikely(got == 0 && stream->reply_left > 0 && length > prefix))
+	{
+		/* The source has nothing now.  The prefix waits with it: an empty frame would help nobody. */
+		stream->deferred = true;
+		return NGHTTP2_ERR_DEFERRED;
+	}
+	stream->reply_prefix_left -= (uint8_t) prefix;
+	*data_flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+	if (stream->reply_left == 0 && stream->reply_prefix_left == 0 && end_of_reply(ng, stream, data_flags) != 0)
+		return NGHTTP2_ERR_CALLBACK_FAILURE;
+	return (ssize_t) prefix + got;
+}
+
+/* The frame whose payload lies in its place already. */
+static int
+send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *header, size_t length, nghttp2_data_source *source,
+		  void *arg)
+{
+	NetSession *session = arg;
+	H2		   *h2 = &session->h2;
+	NetStream  *stream = source->ptr;
+	uint8_t    *target = h2->out + h2->out_used;
+
+	memcpy(target, header, FRAME_HEADER_BYTES);
+	h2->out_used += FRAME_HEADER_BYTES + length;
+	if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
+	{
+		target[4] &= (uint8_t) ~NGHTTP2_FLAG_END_STREAM;
+		target += FRAME_HEADER_BYTES + length;
+		memcpy(target, ok_trailers, OK_TRAILERS_BYTES);
+		memcpy(target + 5, header + 5, 4);
+		h2->out_used += OK_TRAILERS_BYTES;
+		if (!stream->remote_closed &&
+			nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR) != 0)
+			return NGHTTP2_ERR_CALLBACK_FAILURE;
+	}
+	return 0;
+}
+
+void
+h2_send_callbacks(nghttp2_session_callbacks *callbacks)
+{
+	nghttp2_session_callbacks_set_data_source_read_length_callback(callbacks, read_length);
+	nghttp2_session_callbacks_set_send_data_callback(callbacks, send_data);
+}
+
+/*
+ * nghttp2 ends the whole connection when a client opens more streams than it was told it may; etcd refuses the one stream.  So nghttp2
+ * announces "no limit", which it then enforces, and the limit that we enforce is written over it on its way out.
+ */
+static void
+patch_settings(NetSession *session, uint8_t *frame, size_t length)
+{
+	for (size_t at = FRAME_HEADER_BYTES; at + 6 <= length; at += 6)
+	{
+		uint32_t	limit = session->limits.streams_max;
+
+		if ((frame[at] << 8 | frame[at + 1]) != NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS)
+			continue;
+		frame[at + 2] = (uint8_t) (limit >> 24);
+		frame[at + 3] = (uint8_t) (limit >> 16);
+		frame[at + 4] = (uint8_t) (limit >> 8);
+		frame[at + 5] = (uint8_t) limit;
+	}
+}
+
+/* As much of nghttp2's frame as there is room for. */
+static void
+copy_pending(H2 *h2)
+{
+	size_t		part = Min(h2->pending_length, h2->out_max - h2->out_used);
+
+	memcpy(h2->out + h2->out_used, h2->pending, part);
+	h2->out_used += part;
+	h2->pending += part;
+	h2->pending_length -= part;
+}
+
+static void
+take_frame(NetSession *session, const uint8_t *frame, size_t length)
+{
+	H2		   *h2 = &session->h2;
+	uint8_t    *place = h2->out + h2->out_used;
+
+	h2->pending = frame;
+	h2->pending_length = length;
+	copy_pending(h2);
+	switch (FRAME_TYPE(frame))
+	{
+		case NGHTTP2_SETTINGS:
+			/* The first frame of all: it fits. */
+			if (!h2->settings_sent)
+				patch_settings(session, place, length);
+			h2->settings_sent = true;
+			break;
+		case NGHTTP2_HEADERS:
+			h2->slow_trailers = false;
+			break;
+		case NGHTTP2_GOAWAY:
+			h2->closed = h2->closing;
+			break;
+		default:
+			break;
+	}
+}
+
+size_t
+h2_send(NetSession *session, uint8_t *buffer, size_t max)
+{
+	H2		   *h2 = &session->h2;
+
+	h2->out = buffer;
+	h2->out_max = max;
+	h2->out_used = 0;
+	h2->full = false;
+	copy_pending(h2);
+	while (!h2->closed && !h2->full && h2->pending_length == 0 && max - h2->out_used >= ROOM_MIN)
+	{
+		const uint8_t *frame;
+		ssize_t		length = nghttp2_session_mem_send(h2->ng, &frame);
+
+		if (unlikely(length < 0))
+		{
+			session->end_reason = nghttp2_strerror((int) length);
+			session->ended = h2->closing = h2->closed = true;
+			break;
+		}
+		if (length == 0)
+			break;
+		take_frame(session, frame, (size_t) length);
+	}
+	h2->out = NULL;
+	return h2->out_used;
+}

@@ -1,0 +1,6 @@
+SERVER_OBJS += src/backend/net/grpc.o
+SERVER_OBJS += src/backend/net/h2.o
+SERVER_OBJS += src/backend/net/h2_send.o
+SERVER_OBJS += src/backend/net/http1.o
+SERVER_OBJS += src/backend/net/mem.o
+SERVER_OBJS += src/backend/net/net.o

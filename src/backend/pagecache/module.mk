@@ -1,0 +1,5 @@
+# Pages: frames, places in the data file, checkpoints.
+SERVER_OBJS += src/backend/pagecache/bitmap.o
+SERVER_OBJS += src/backend/pagecache/page.o
+SERVER_OBJS += src/backend/pagecache/pinset.o
+SERVER_OBJS += src/backend/pagecache/space.o

@@ -24,7 +24,6 @@
 
 #include "logline.h"
 
-#define MAX_OUTPUTS 8
 /* How long a process that may wait waits for a full non-blocking pipe, at most. */
 #define PATIENCE_MS 1000
 
@@ -37,7 +36,7 @@ typedef struct Output
 	char path[PATH_MAX]; /* "" for stderr and stdout */
 } Output;
 
-static Output outputs[MAX_OUTPUTS] = {{.file = STDERR_FILENO, .impatient = -1, .poll_first = true}};
+static Output outputs[LOG_MAX_OUTPUTS] = {{.file = STDERR_FILENO, .impatient = -1, .poll_first = true}};
 static int output_count = 1;
 static bool console = false;
 static _Atomic int level_at_start = LOG_INFO;
@@ -269,7 +268,7 @@ share_level(void)
 Status
 log_open(const char *level, const char *format, const char *list)
 {
-	static Output opened[MAX_OUTPUTS];
+	static Output opened[LOG_MAX_OUTPUTS];
 	int count = 0;
 	bool as_console = strcmp(format, "console") == 0;
 
@@ -280,7 +279,7 @@ log_open(const char *level, const char *format, const char *list)
 		size_t length = strcspn(name, ",");
 		Status status = RUSD_INVALID;
 
-		if (count < MAX_OUTPUTS)
+		if (count < LOG_MAX_OUTPUTS)
 			status = open_output(&opened[count], name, length);
 		if (status != RUSD_OK)
 		{

@@ -1,5 +1,11 @@
 SERVER_OBJS += src/backend/utils/arena.o
 SERVER_OBJS += src/backend/utils/config.o
+SERVER_OBJS += src/backend/utils/config_check.o
+SERVER_OBJS += src/backend/utils/config_derive.o
+SERVER_OBJS += src/backend/utils/config_gates.o
+SERVER_OBJS += src/backend/utils/config_help.o
+SERVER_OBJS += src/backend/utils/config_params.o
+SERVER_OBJS += src/backend/utils/config_urls.o
 SERVER_OBJS += src/backend/utils/log.o
 SERVER_OBJS += src/backend/utils/logline.o
 SERVER_OBJS += src/backend/utils/status.o

@@ -9,6 +9,7 @@
  * src/include/utils/errlist.h
  */
 
+/* clang-format off */
 /* ---- declared by etcd ---- */
 RUSD_STATUS(EMPTY_KEY, 3, "etcdserver: key is not provided")
 RUSD_STATUS(KEY_NOT_FOUND, 3, "etcdserver: key not found")

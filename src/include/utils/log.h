@@ -82,6 +82,7 @@ typedef struct LogField
 #define EXIT_STOP 3 /* exit status of a child: end the node, do not recover */
 
 #define LOG_LINE_SIZE 4096
+#define LOG_MAX_OUTPUTS 8
 
 extern bool log_enabled(LogLevel level);
 /* Writes one line; then LOG_PANIC aborts and LOG_FATAL leaves the process.  Keeps errno. */

@@ -1,0 +1,358 @@
+/*
+ * config_check.c
+ *	  Values and combinations that are refused (BOOT-10 to 15, BOOT-21), and those that are accepted
+ *	  with a warning.  The texts are etcd's where it has one.
+ *
+ * Runs in the postmaster, before any fork and at SIGHUP; BOOT-21 in the startup process.
+ *
+ * src/backend/utils/config_check.c
+ */
+#include "rusd.h"
+
+#include <arpa/inet.h>
+#include <stdarg.h>
+
+#include "config_int.h"
+#include "utils/log.h"
+#include "utils/units.h"
+
+#define MAX_ELECTION_MS 50000
+#define MAX_URLS 16
+
+printf_like(2, 3) static bool refuse(char error[CONFIG_ERROR_SIZE], const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	(void) vsnprintf(error, CONFIG_ERROR_SIZE, format, args);
+	va_end(args);
+	return false;
+}
+
+/* ---- URLs (BOOT-11, BOOT-15) ---- */
+
+static bool
+host_is_address(const char *host)
+{
+	uint8_t address[16];
+
+	return inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
+}
+
+/* TLS and unix sockets come later; said for any URL, so that nothing is promised that is not kept.
+ */
+static bool
+check_scheme(const char *flag, const ConfigUrl *url, char error[CONFIG_ERROR_SIZE])
+{
+	if (strcmp(url->scheme, "http") == 0)
+		return true;
+	return refuse(error, "--%s: %s is not supported by this version of rusd yet (%s)", flag,
+				  url->scheme[0] == 'h' ? "TLS" : "a unix socket", url->text);
+}
+
+static bool
+check_urls(const char *flag, const char *list, bool listened, char error[CONFIG_ERROR_SIZE])
+{
+	ConfigUrl urls[MAX_URLS];
+	int count = config_urls_explained(list, urls, MAX_URLS, error);
+
+	if (count <= 0)
+		return count == 0 ? refuse(error, "--%s: no valid URLs given", flag) : false;
+	for (int i = 0; i < count; i++)
+	{
+		bool local = urls[i].scheme[0] == 'u' || strcmp(urls[i].host, "localhost") == 0;
+
+		if (listened && !local && !host_is_address(urls[i].host))
+			return refuse(error, "expected IP in URL for binding (%s)", urls[i].text);
+		if (!listened && urls[i].host[0] == '\0')
+			return refuse(error, "--%s \"%s\" must be \"host:port\" (unexpected empty host (%s))",
+						  flag, list, urls[i].text);
+	}
+	for (int i = 0; i < count; i++)
+	{
+		if (!check_scheme(flag, &urls[i], error))
+			return false;
+	}
+	return true;
+}
+
+/* ---- combinations ---- */
+
+/* BOOT-13 */
+static bool
+check_bootstrap_flags(char error[CONFIG_ERROR_SIZE])
+{
+	int given = config_is_set("initial-cluster") + config_is_set("discovery-endpoints") +
+				config_is_set("discovery-srv");
+
+	if (given > 1)
+		return refuse(error, "multiple discovery or bootstrap flags are set. Choose one of "
+							 "\"initial-cluster\", \"discovery-endpoints\" or \"discovery-srv\"");
+	return true;
+}
+
+/* BOOT-10 */
+static bool
+check_elections(const Config *of, char error[CONFIG_ERROR_SIZE])
+{
+	if (of->heartbeat_interval == 0)
+		return refuse(error, "--heartbeat-interval must be >0 (set to 0ms)");
+	if (of->election_timeout == 0)
+		return refuse(error, "--election-timeout must be >0 (set to 0ms)");
+	if (of->heartbeat_interval > of->election_timeout / 5)
+		return refuse(error,
+					  "--election-timeout[%" PRId64 "ms] should be at least as 5 times as "
+					  "--heartbeat-interval[%" PRId64 "ms]",
+					  of->election_timeout, of->heartbeat_interval);
+	if (of->election_timeout > MAX_ELECTION_MS)
+		return refuse(error,
+					  "--election-timeout[%" PRId64 "ms] is too long, and should be set less than "
+					  "%dms",
+					  of->election_timeout, MAX_ELECTION_MS);
+	return true;
+}
+
+/* BOOT-14 */
+static bool
+check_tls_versions(const Config *of, char error[CONFIG_ERROR_SIZE])
+{
+	if (*of->tls_max_version != '\0' && strcmp(of->tls_min_version, of->tls_max_version) > 0)
+		return refuse(error, "min version (%s) is greater than max version (%s)",
+					  of->tls_min_version, of->tls_max_version);
+	if (*of->cipher_suites != '\0' && strcmp(of->tls_min_version, "TLS1.3") == 0)
+		return refuse(error, "cipher suites cannot be configured when only TLS1.3 is enabled");
+	return true;
+}
+
+/* Of one parameter by itself: a word that exists, a number within its bounds. */
+static bool
+check_value(const Param *param, const Config *of, char error[CONFIG_ERROR_SIZE])
+{
+	int64_t number = param_number(param, of);
+	char low[UNITS_TEXT_SIZE];
+	char high[UNITS_TEXT_SIZE];
+	char set[UNITS_TEXT_SIZE];
+
+	if (param->type == PARAM_WORD && !param_is_choice(param, param_text(param, of)))
+		return refuse(error, "unknown %s \"%s\"", param->flag, param_text(param, of));
+	if (param->default_text != NULL || (number >= param->min && number <= param->max))
+		return true;
+	if (param->type == PARAM_DURATION)
+		return refuse(error, "--%s must be between %s and %s (set to %s)", param->flag,
+					  duration_format(low, param->min), duration_format(high, param->max),
+					  duration_format(set, number));
+	if (param->type == PARAM_SIZE)
+		return refuse(error, "--%s must be between %s and %s (set to %s)", param->flag,
+					  size_format(low, param->min), size_format(high, param->max),
+					  size_format(set, number));
+	return refuse(error, "--%s must be between %" PRId64 " and %" PRId64 " (set to %" PRId64 ")",
+				  param->flag, param->min, param->max, number);
+}
+
+static bool
+check_not_yet(const Param *param, const Config *of, char error[CONFIG_ERROR_SIZE])
+{
+	char text[UNITS_TEXT_SIZE];
+
+	if (param->status != PARAM_NOT_YET || param_is_default(param, of))
+		return true;
+	return refuse(error,
+				  "--%s is not supported by this version of rusd yet: it must keep its default, "
+				  "\"%s\"%s%s",
+				  param->flag, param_default(param, text, sizeof(text)),
+				  *param->note == '\0' ? "" : "; ", param->note);
+}
+
+static bool
+check_name(const Config *of, char error[CONFIG_ERROR_SIZE])
+{
+	/* It stands in the name of a directory, in the member list, in initial-cluster. */
+	if (strpbrk(of->name, ",=") != NULL)
+		return refuse(error, "--name must not contain ',' or '=' (set to \"%s\")", of->name);
+	if (strlen(of->name) > 255)
+		return refuse(error, "--name must have at most 255 bytes");
+	return true;
+}
+
+static bool
+check_log_outputs(const Config *of, char error[CONFIG_ERROR_SIZE])
+{
+	int count = 0;
+
+	for (const char *item = of->log_outputs;; item++)
+	{
+		size_t length = strcspn(item, ",");
+
+		if (length == 0 || length >= PATH_MAX)
+			return refuse(error, "--log-outputs: an output has no name, or too long a one");
+		if (length == 15 && strncmp(item, "systemd/journal", length) == 0)
+			return refuse(error, "--log-outputs: systemd/journal is not supported by this version "
+								 "of rusd yet; stderr of a unit goes to the journal");
+		if (++count > LOG_MAX_OUTPUTS)
+			return refuse(error, "--log-outputs: more than %d outputs", LOG_MAX_OUTPUTS);
+		item += length;
+		if (*item == '\0')
+			return true;
+	}
+}
+
+bool
+config_check(const Config *of, char error[CONFIG_ERROR_SIZE])
+{
+	for (int i = 0; i < param_count; i++)
+	{
+		if (!check_value(&params[i], of, error))
+			return false;
+	}
+	if (!check_urls("listen-peer-urls", of->listen_peer_urls, true, error) ||
+		!check_urls("listen-client-urls", of->listen_client_urls, true, error) ||
+		!check_urls("initial-advertise-peer-urls", of->initial_advertise_peer_urls, false, error) ||
+		!check_urls("advertise-client-urls", of->advertise_client_urls, false, error) ||
+		!check_bootstrap_flags(error) || !check_elections(of, error))
+		return false;
+	/* BOOT-12 */
+	if (config_is_set("listen-client-urls") && !config_is_set("advertise-client-urls"))
+		return refuse(error, "--advertise-client-urls is required when --listen-client-urls is set "
+							 "explicitly");
+	if (of->compact_hash_check_time <= 0)
+	{
+		char text[UNITS_TEXT_SIZE];
+
+		return refuse(error, "--compact-hash-check-time must be >0 (set to %s)",
+					  duration_format(text, of->compact_hash_check_time));
+	}
+	if (!check_tls_versions(of, error) || !check_name(of, error) || !check_log_outputs(of, error) ||
+		!gates_check(of->feature_gates, error))
+		return false;
+	for (int i = 0; i < param_count; i++)
+	{
+		if (!check_not_yet(&params[i], of, error))
+			return false;
+	}
+	return true;
+}
+
+/* ---- accepted with a warning ---- */
+
+#define RECOMMENDED_QUOTA ((int64_t) 8 << 30)
+#define RECOMMENDED_REQUEST ((int64_t) 10 << 20)
+
+void
+config_warn(const Config *of)
+{
+	for (int i = 0; i < param_count; i++)
+	{
+		if (params[i].status == PARAM_WARNED && !param_is_default(&params[i], of))
+			log_warn("flag has no effect", LOG_TEXT("flag", params[i].flag),
+					 LOG_TEXT("instead", params[i].note));
+	}
+	gates_warn(of->feature_gates);
+	if (of->max_request_bytes > RECOMMENDED_REQUEST)
+		log_warn("exceeded recommended request limit",
+				 LOG_INTEGER("max-request-bytes", of->max_request_bytes),
+				 LOG_INTEGER("recommended-request-bytes", RECOMMENDED_REQUEST));
+	if (of->quota_backend_bytes > RECOMMENDED_QUOTA)
+		log_warn("quota-backend-bytes exceeds the maximum recommended value",
+				 LOG_INTEGER("quota-backend-bytes", of->quota_backend_bytes),
+				 LOG_INTEGER("recommended-quota-bytes", RECOMMENDED_QUOTA));
+}
+
+/* ---- the initial cluster (BOOT-21) ---- */
+
+/* What initial-cluster says of this member, and whether it names others. */
+typedef struct InitialCluster
+{
+	ConfigUrl own[MAX_URLS];
+	int own_count;
+	bool others;
+} InitialCluster;
+
+static bool
+parse_initial_cluster(const Config *of, InitialCluster *cluster, char error[CONFIG_ERROR_SIZE])
+{
+	size_t name_length = strlen(of->name);
+
+	*cluster = (InitialCluster){.own_count = 0};
+	for (const char *item = of->initial_cluster;; item++)
+	{
+		size_t length = strcspn(item, ",");
+		const char *equals = memchr(item, '=', length);
+		ConfigUrl url;
+
+		if (equals == NULL || equals + 1 == item + length)
+			return refuse(error, "empty URL given for \"%.*s\"",
+						  (int) (equals == NULL ? 0 : equals - item), item);
+		if (!config_url_parse(equals + 1, length - (size_t) (equals + 1 - item), &url, error))
+			return false;
+		if ((size_t) (equals - item) != name_length || memcmp(item, of->name, name_length) != 0)
+			cluster->others = true;
+		else if (cluster->own_count == MAX_URLS)
+			return refuse(error, "more than %d URLs for one member", MAX_URLS);
+		else
+			cluster->own[cluster->own_count++] = url;
+		item += length;
+		if (*item == '\0')
+			return true;
+	}
+}
+
+static bool
+check_initial_cluster(const Config *of, const InitialCluster *cluster,
+					  char error[CONFIG_ERROR_SIZE])
+{
+	ConfigUrl told[MAX_URLS];
+	int told_count = config_urls_explained(of->initial_advertise_peer_urls, told, MAX_URLS, error);
+
+	if (cluster->own_count == 0)
+		return refuse(error, "couldn't find local name \"%s\" in the initial cluster configuration",
+					  of->name);
+	for (int i = 0; i < cluster->own_count; i++)
+	{
+		bool found = false;
+
+		for (int j = 0; j < i; j++)
+		{
+			if (strcmp(cluster->own[i].text, cluster->own[j].text) == 0)
+				return refuse(error, "initial cluster %s has duplicate url", of->initial_cluster);
+		}
+		for (int j = 0; j < told_count && !found; j++)
+			found = config_urls_equal(&cluster->own[i], &told[j]);
+		if (!found)
+			return refuse(error,
+						  "--initial-cluster has %s=%s but missing from "
+						  "--initial-advertise-peer-urls=%s",
+						  of->name, cluster->own[i].text, of->initial_advertise_peer_urls);
+	}
+	for (int j = 0; j < told_count; j++)
+	{
+		bool found = false;
+
+		for (int i = 0; i < cluster->own_count && !found; i++)
+			found = config_urls_equal(&cluster->own[i], &told[j]);
+		if (!found)
+			return refuse(error,
+						  "--initial-advertise-peer-urls has %s but missing from "
+						  "--initial-cluster=%s",
+						  told[j].text, of->initial_cluster);
+	}
+	return true;
+}
+
+Status
+config_check_bootstrap(void)
+{
+	char error[CONFIG_ERROR_SIZE] = "";
+	InitialCluster cluster;
+	bool good = parse_initial_cluster(&config, &cluster, error) &&
+				check_initial_cluster(&config, &cluster, error);
+
+	if (good && cluster.others)
+		good = refuse(error, "--initial-cluster names several members: clusters of more than one "
+							 "member are not supported by this version of rusd yet");
+	if (good && strcmp(config.initial_cluster_state, "existing") == 0)
+		good = refuse(error, "--initial-cluster-state=existing: joining a cluster is not supported "
+							 "by this version of rusd yet");
+	if (!good)
+		log_error("failed to bootstrap", LOG_TEXT("error", error));
+	return good ? RUSD_OK : RUSD_INVALID;
+}

@@ -118,7 +118,6 @@ campaign(Raft *raft, RaftUpdate *update)
 	raft->hard_state.vote = raft->member_id;
 	raft->hard_state.commit_index = raft->commit_index;
 	raft->hard_state.commit_term = raft->commit_term;
-	raft->hard_state_given = true;
 	raft->vote_end = 0;
 
 	record = give_out(update, RAFT_RECORD_HARD_STATE);
@@ -173,12 +172,8 @@ step_appended(Raft *raft, const RaftEvent *event, RaftUpdate *update)
 	Check(event->position >= raft->appended && event->index >= raft->appended_index &&
 		  event->index <= raft->last_index);
 	raft->appended = event->position;
-	if (raft->hard_state_given)
-	{
-		raft->hard_state_given = false;
-		if (raft->role == ROLE_CANDIDATE)
-			raft->vote_end = event->position;
-	}
+	if (event->hard_state && raft->role == ROLE_CANDIDATE && raft->vote_end == 0)
+		raft->vote_end = event->position;
 	if (event->index > raft->appended_index)
 	{
 		Check(push_span(raft, event->position, event->index, raft->hard_state.term));

@@ -11,7 +11,7 @@
  *		memset(&update, 0, sizeof(update));
  *		raft_step(raft, &event, &update);
  *		... append update.records to the log, in order, before anything that is proposed later ...
- *		event = APPENDED {last index appended, end of its batch}
+ *		event = APPENDED {last index appended, end of its batch, was the hard state in it}
  *
  * The core never sees bytes of entries.  It gives out an index and a term for a proposal; the caller puts the entry
  * into the log and says at which byte position the batch ends that holds it.  From then on the core
@@ -40,8 +40,8 @@ typedef enum RaftEventKind
 {
 	RAFT_TICK,					/* a heartbeat interval has passed */
 	RAFT_PROPOSE,				/* an entry wants an index; update.propose_status tells if it got one */
-	RAFT_APPENDED,				/* all that was given out, up to this index, hard states included, lies in the log before this
-								 * position.  With an index told before: the log has grown without entries (an idle mark) */
+	RAFT_APPENDED,				/* all entries up to this index lie in the log before this position.  With an index told
+								 * before: the log has grown without entries (an idle mark) */
 	RAFT_FLUSHED,				/* this member's log is durable up to this position */
 	RAFT_APPLIED				/* the state machine has applied this index */
 } RaftEventKind;
@@ -51,6 +51,7 @@ typedef struct RaftEvent
 	RaftEventKind kind;
 	uint64_t	index;			/* APPENDED, APPLIED */
 	uint64_t	position;		/* APPENDED, FLUSHED */
+	bool		hard_state;		/* APPENDED: so does the newest hard state that was given out */
 	bool		changes_members;	/* PROPOSE: a change of the configuration */
 } RaftEvent;
 
@@ -110,7 +111,6 @@ typedef struct Raft
 	uint64_t	appended;		/* end of the log in memory */
 	uint64_t	flushed;
 	/* candidate */
-	bool		hard_state_given;	/* a HARD_STATE record was given out that was not yet told to be appended */
 	uint64_t	vote_end;		/* its own vote counts when flushed has reached this; 0: not appended yet */
 	/* leader */
 	uint64_t	first_index;	/* of its term; 0: does not lead */

@@ -1,0 +1,109 @@
+/*
+ * judge.c
+ *	  Whether a proposal may enter the log at this moment.  Process raft.
+ *
+ * What is judged here is refused before it has an index, and so may depend on this machine: on room
+ *in the cache and on the disk, on how far the applier is behind.  An entry that has an index is
+ *never refused; the applier relies on the pages that were reserved for it.
+ *
+ * src/backend/consensus/judge.c
+ */
+#include "rusd.h"
+
+#include "consensus_int.h"
+
+/* What backends may propose, and what each may do. */
+#define KIND_ALLOWED 1
+#define KIND_LOCAL 2    /* a request to this member's applier, without an index */
+#define KIND_MAY_FREE 4 /* PROPOSAL_FREES_SPACE is believed */
+
+static const uint8_t kinds[ENTRY_KIND_END] = {
+	[ENTRY_PUT] = KIND_ALLOWED,
+	[ENTRY_DELETE_RANGE] = KIND_ALLOWED | KIND_MAY_FREE,
+	[ENTRY_TXN] = KIND_ALLOWED | KIND_MAY_FREE,
+	[ENTRY_COMPACT] = KIND_ALLOWED | KIND_MAY_FREE,
+	[ENTRY_ALARM] = KIND_ALLOWED | KIND_MAY_FREE,
+	[ENTRY_DEFRAGMENT] = KIND_ALLOWED | KIND_LOCAL | KIND_MAY_FREE,
+};
+
+static bool frees_space(const ProposalPiece *piece);
+static bool pages_suffice(Consensus *consensus, const ProposalPiece *piece, uint64_t pages);
+
+bool
+judge_kind_is_allowed(uint32_t kind)
+{
+	return kind < ENTRY_KIND_END && (kinds[kind] & KIND_ALLOWED);
+}
+
+bool
+judge_kind_is_local(uint32_t kind)
+{
+	return kind < ENTRY_KIND_END && (kinds[kind] & KIND_LOCAL);
+}
+
+static bool
+frees_space(const ProposalPiece *piece)
+{
+	return (piece->flags & PROPOSAL_FREES_SPACE) && (kinds[piece->kind] & KIND_MAY_FREE);
+}
+
+Status
+judge_proposal(Consensus *consensus, const ProposalPiece *piece, uint64_t *pages)
+{
+	const Shm *shm = consensus->shm;
+	const Raft *raft = &consensus->raft;
+
+	if (consensus->draining)
+		return RUSD_STOPPED;
+	if (piece->total_length > consensus->options.request_max)
+		return RUSD_REQUEST_TOO_LARGE;
+	*pages = 0;
+	if (judge_kind_is_local(piece->kind))
+		return RUSD_OK;
+	/* RAFT-40 */
+	if (raft->commit_index > raft->applied_index + APPLY_LAG_MAX)
+		return RUSD_TOO_MANY_REQUESTS;
+	if (atomic_load_explicit(&shm->segments->no_room, memory_order_relaxed) && !frees_space(piece))
+		return RUSD_NOSPACE;
+	/* A backend's word for it, but no less than its bytes will take. */
+	*pages = Max(piece->frames_needed, 1 + piece->total_length / SHM_FRAME_BYTES);
+	return pages_suffice(consensus, piece, *pages) ? RUSD_OK : RUSD_TOO_MANY_REQUESTS;
+}
+
+/*
+ * Free pages are those of the newest root; what is on its way to the applier has its share
+ * reserved. Some are kept back for what frees space, which may use them up but take no more than
+ * there is.
+ */
+static bool
+pages_suffice(Consensus *consensus, const ProposalPiece *piece, uint64_t pages)
+{
+	uint64_t used = consensus->pages_reserved;
+	uint64_t free_pages = consensus->root.frames_free;
+	uint64_t lacking;
+
+	if (!frees_space(piece))
+		used += consensus->pages_kept_back;
+	if (used <= free_pages && pages <= free_pages - used)
+		return true;
+	/* The applier is asked to take back what it can; no more than the cache has. */
+	lacking = Min(used + Min(pages, consensus->shm->layout.frame_count),
+				  consensus->shm->layout.frame_count);
+	if (lacking > consensus->pages_wanted)
+	{
+		consensus->pages_wanted = lacking;
+		atomic_store_explicit(&consensus->shm->requests->frames_wanted, lacking,
+							  memory_order_release);
+		latch_set(&consensus->shm->latches[PROC_APPLIER]);
+	}
+	return false;
+}
+
+/* Nobody was refused since the last tick: nobody waits for pages. */
+void
+judge_tick(Consensus *consensus)
+{
+	if (consensus->pages_wanted == 0)
+		atomic_store_explicit(&consensus->shm->requests->frames_wanted, 0, memory_order_relaxed);
+	consensus->pages_wanted = 0;
+}

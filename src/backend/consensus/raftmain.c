@@ -1,0 +1,50 @@
+/*
+ * raftmain.c
+ *	  Process raft: the loop around consensus_step.
+ *
+ * It sleeps in its latch and nowhere else; no file, no socket, no name is touched here.
+ *
+ * src/backend/consensus/raftmain.c
+ */
+#include "rusd.h"
+
+#include "consensus/consensus.h"
+#include "consensus/publication.h"
+#include "ipc/process.h"
+#include "utils/config.h"
+#include "utils/log.h"
+#include "wal/recovery.h"
+
+#define NS_PER_MS UINT64_C(1000000)
+
+does_not_return void
+raft_main(void)
+{
+	ConsensusOptions options = {
+		.clock = &clock_os,
+		.heartbeat_ns = (uint64_t) config.heartbeat_interval * NS_PER_MS,
+		.election_ns = (uint64_t) config.election_timeout * NS_PER_MS,
+		.request_max = consensus_request_max(&my_shm->layout),
+		.publication = publication_encode(MEMBER_PUBLISH, my_shm->recovered->member_id)};
+	Consensus *consensus;
+	Status status;
+
+	log_set_nonblocking(true);
+	status = consensus_create(my_shm, &options, &consensus);
+	free((void *) (uintptr_t) options.publication.data); /* consensus has its copy */
+	if (status != RUSD_OK)
+		log_stop("raft could not begin", LOG_TEXT("error", status_text(status)));
+	for (;;)
+	{
+		uint64_t sleep_ns;
+
+		latch_reset(my_latch);
+		status = consensus_step(consensus, &sleep_ns);
+		if (status != RUSD_OK && status != RUSD_AGAIN)
+			log_stop("raft cannot go on", LOG_TEXT("error", status_text(status)));
+		if (consensus_is_finished(consensus))
+			exit(0);
+		latch_wait(my_latch, (int) Min((sleep_ns + NS_PER_MS - 1) / NS_PER_MS, 1000),
+				   WAIT_EVENT_RAFT_MAIN);
+	}
+}

@@ -1,0 +1,346 @@
+"""A server under test: rusd or etcd, one node, on free ports and a directory of its own.
+
+Every test that starts servers uses this: a Node is stopped by its process id whatever happens (use
+it in a with statement), what it printed is kept until the test is over, and no wait is for a fixed
+time: wait_until polls a condition, with a generous limit.
+
+test/lib/node.py
+"""
+import http.client
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+TOP = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
+sys.path.insert(0, os.path.join(TOP, "test", "conformance"))
+
+PATIENCE = 30.0                 # seconds until something that has to come is given up
+_tick = threading.Event()       # never set: only waited on
+
+
+class Failure(Exception):
+    """What the test found; its text goes into the TAP output."""
+
+
+def wait_until(condition, what, limit=PATIENCE):
+    """Polls until condition() is true and returns its value; a Failure after limit seconds."""
+    end = time.monotonic() + limit
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise Failure("waited %g s in vain: %s" % (limit, what))
+        _tick.wait(0.005)
+
+
+def free_ports(count):
+    """Ports below those that the kernel gives to outgoing connections, so that none of these takes one before the server does."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as f:
+        top = int(f.read().split()[0])
+    low, chooser, found = max(1024, top - 20000), random.Random(os.urandom(8)), []
+    while len(found) < count:
+        port = chooser.randrange(low, top)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in found:
+            found.append(port)
+    return found
+
+
+def children_of(pid):
+    """Process ids of the living children, in the order of their birth."""
+    try:
+        with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
+            return [int(x) for x in f.read().split()]
+    except OSError:
+        return []
+
+
+def title_of(pid):
+    """What ps shows: 'rusd: walwriter'; empty if it is gone."""
+    try:
+        with open("/proc/%d/cmdline" % pid, "rb") as f:
+            return f.read().replace(b"\0", b" ").decode("utf-8", "replace").strip()
+    except OSError:
+        return ""
+
+
+def alive(pid):
+    """A process that is there and no zombie."""
+    try:
+        with open("/proc/%d/stat" % pid) as f:
+            return f.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+class Node:
+    """One server.  program is the path of rusd or etcd; flags come after those that place it."""
+
+    def __init__(self, program, flags=(), environment=None, directory=None, start=True, ports=None):
+        self.program = os.path.abspath(program) if os.sep in program else program
+        self.flags, self.environment = list(flags), dict(environment or {})
+        self.made = directory is None
+        self.directory = directory or tempfile.mkdtemp(prefix="rusd-test.")
+        self.data = os.path.join(self.directory, "data")
+        self.logfile = os.path.join(self.directory, "log")
+        self.client, self.peer = ports or free_ports(2)
+        self.endpoint = "127.0.0.1:%d" % self.client
+        self.process = None
+        if start:
+            try:
+                self.start()
+            except BaseException:
+                self.remove()
+                raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if kind is not None:
+            print("# the end of what the server printed:")
+            for line in self.log()[-15:]:
+                print("#   " + line[:400])
+        self.remove()
+
+    def argv(self):
+        client, peer = "http://127.0.0.1:%d" % self.client, "http://127.0.0.1:%d" % self.peer
+        return [self.program, "--data-dir", self.data, "--listen-client-urls", client, "--advertise-client-urls", client,
+                "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default=" + peer] + self.flags
+
+    # ---- starting and stopping ----
+
+    def launch(self):
+        """Starts without waiting."""
+        with open(self.logfile, "ab") as log:
+            self.process = subprocess.Popen(self.argv(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            env=dict(os.environ, **self.environment))
+
+    def start(self, limit=PATIENCE):
+        self.launch()
+        self.wait_ready(limit)
+
+    def wait_ready(self, limit=PATIENCE):
+        def ready():
+            if self.process.poll() is not None:
+                raise Failure("the server ended with status %s: %s" % (self.process.returncode, " | ".join(self.log()[-3:])[:1000]))
+            return self.healthy()
+        wait_until(ready, "the server becomes healthy", limit)
+
+    def healthy(self):
+        try:
+            status, page = self.get("/health", timeout=2)
+            return status in (200, 503) and re.search(r'"true"|ALARM', page) is not None
+        except (OSError, http.client.HTTPException):
+            return False
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def send(self, number):
+        self.process.send_signal(number)
+
+    def wait(self, limit=PATIENCE):
+        """Waits for its end; returns the status as subprocess gives it."""
+        try:
+            return self.process.wait(limit)
+        except subprocess.TimeoutExpired:
+            raise Failure("the server did not end within %g s" % limit) from None
+
+    def stop(self, number=signal.SIGTERM, limit=PATIENCE):
+        if self.process is None or self.process.poll() is not None:
+            return None if self.process is None else self.process.returncode
+        family = children_of(self.pid)
+        self.send(number)
+        status = self.wait(limit)
+        wait_until(lambda: not any(alive(p) for p in family), "all processes of the node end")
+        return status
+
+    def remove(self):
+        """Nothing is left: neither processes nor files."""
+        try:
+            if self.process is not None and self.process.poll() is None:
+                family = children_of(self.pid)
+                self.process.kill()
+                self.process.wait()
+                wait_until(lambda: not any(alive(p) for p in family), "all processes of the node end")
+        finally:
+            if self.made:
+                shutil.rmtree(self.directory, ignore_errors=True)
+
+    # ---- looking ----
+
+    def log(self):
+        try:
+            with open(self.logfile, errors="replace") as f:
+                return f.read().splitlines()
+        except OSError:
+            return []
+
+    def logged(self, text):
+        return any(text in line for line in self.log())
+
+    def get(self, path, timeout=PATIENCE):
+        c = http.client.HTTPConnection("127.0.0.1", self.client, timeout=timeout)
+        try:
+            c.request("GET", path)
+            answer = c.getresponse()
+            return answer.status, answer.read().decode("utf-8", "replace")
+        finally:
+            c.close()
+
+    def metrics(self):
+        """{name with labels: value}"""
+        found = {}
+        for line in self.get("/metrics")[1].splitlines():
+            if line and not line.startswith("#"):
+                name, _, value = line.rpartition(" ")
+                found[name] = float(value)
+        return found
+
+    def processes(self):
+        """{pid: kind} of the living children: 'raft', 'walwriter', ..., 'backend'."""
+        found = {}
+        for pid in children_of(self.pid):
+            title = re.match(r"rusd: (\w+)", title_of(pid))
+            if title and alive(pid):
+                found[pid] = title.group(1)
+        return found
+
+    def of_kind(self, kind):
+        return [pid for pid, k in self.processes().items() if k == kind]
+
+    def cpu(self):
+        """Seconds of processor time that all its processes have used, the ended ones too."""
+        ticks = 0
+        for pid in [self.pid] + children_of(self.pid):
+            try:
+                with open("/proc/%d/stat" % pid) as f:
+                    fields = f.read().rsplit(")", 1)[1].split()
+                ticks += int(fields[11]) + int(fields[12])
+                if pid == self.pid:
+                    ticks += int(fields[13]) + int(fields[14])      # children already reaped
+            except OSError:
+                pass
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    # ---- injection points (builds with INJECT=1) ----
+
+    def inject(self, text):
+        """Lines point=action[:count]; what is not named is off.  Taken at once by the running node."""
+        path = os.path.join(self.data, "inject")
+        with open(path + ".new", "w") as f:
+            f.write(text + "\n")
+        os.rename(path + ".new", path)
+        if self.process is not None and self.process.poll() is None:
+            self.send(signal.SIGUSR2)
+
+
+# ---- TAP ----
+
+class Tap:
+    """Runs test functions and prints TAP."""
+
+    def __init__(self):
+        self.count = self.bad = 0
+
+    def run(self, name, function, *arguments):
+        self.count += 1
+        began = time.monotonic()
+        try:
+            skip = function(*arguments)
+        except Failure as failure:
+            self.bad += 1
+            print("not ok %d - %s" % (self.count, name))
+            for line in str(failure).splitlines():
+                print("# " + line)
+        except Exception as error:              # a broken test is a failed one
+            import traceback
+            self.bad += 1
+            print("not ok %d - %s" % (self.count, name))
+            for line in traceback.format_exc().splitlines():
+                print("# " + line)
+            print("# %s" % error)
+        else:
+            if isinstance(skip, str):
+                print("ok %d - %s # SKIP %s" % (self.count, name, skip))
+            else:
+                print("ok %d - %s (%.1f s)" % (self.count, name, time.monotonic() - began))
+        sys.stdout.flush()
+
+    def end(self):
+        print("1..%d" % self.count)
+        sys.exit(1 if self.bad else 0)
+
+
+def check(condition, text):
+    if not condition:
+        raise Failure(text)
+
+
+# ---- a client ----
+
+class Client:
+    """gRPC over one connection of its own; messages are made from test/conformance/etcd-fields.tsv."""
+
+    def __init__(self, endpoint):
+        import grpc
+        import vectors
+        self.grpc, self.vectors = grpc, vectors
+        self.channel = grpc.insecure_channel(endpoint, options=[
+            ("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1), ("grpc.enable_retries", 0),
+            ("grpc.use_local_subchannel_pool", 1), ("grpc.initial_reconnect_backoff_ms", 20), ("grpc.min_reconnect_backoff_ms", 20),
+            ("grpc.max_reconnect_backoff_ms", 200)])
+        self.stubs = {}
+
+    def message(self, name, **fields):
+        return self.vectors.TYPES["etcdserverpb." + name](**fields)
+
+    def begin(self, method, request, timeout=PATIENCE):
+        """Sends a call; its result() is the answer.  method is 'KV/Put'."""
+        stub = self.stubs.get(method)
+        if stub is None:
+            path, req, rep, _ = self.vectors.METHODS[method]
+            types = self.vectors.TYPES
+            stub = self.stubs[method] = self.channel.unary_unary(path, types[req].SerializeToString, types[rep].FromString)
+        return stub.future(request, timeout=timeout)
+
+    def call(self, method, request, timeout=PATIENCE):
+        return self.begin(method, request, timeout).result()
+
+    def put(self, key, value, timeout=PATIENCE):
+        return self.call("KV/Put", self.message("PutRequest", key=key, value=value), timeout)
+
+    def range(self, key, end=b"", timeout=PATIENCE, **fields):
+        return self.call("KV/Range", self.message("RangeRequest", key=key, range_end=end, **fields), timeout)
+
+    def hash(self, revision=0):
+        return self.call("Maintenance/HashKV", self.message("HashKVRequest", revision=revision))
+
+    def close(self):
+        self.channel.close()
+
+
+def error_of(call, *arguments, **named):
+    """(code name, text) of a call that is to fail; None if it succeeds."""
+    import grpc
+    try:
+        call(*arguments, **named)
+        return None
+    except grpc.RpcError as error:
+        return error.code().name, error.details()

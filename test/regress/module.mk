@@ -1,0 +1,7 @@
+# Scripts through rusdctl with expected output (README here).
+
+REGRESS ?=
+check-regress: $(BUILD)/rusd $(BUILD)/rusdctl
+	@test/run-tap $(if $(V),-v) "test/regress/regress.py --server $(BUILD)/rusd --ctl $(BUILD)/rusdctl $(REGRESS)"
+.PHONY: check-regress
+CHECK_TARGETS += check-regress

@@ -27,6 +27,10 @@ typedef struct KeyRecord
 	int64_t		lease;
 } KeyRecord;
 
+/* Bits of RootState.alarms. */
+#define STORE_ALARM_NOSPACE 1
+#define STORE_ALARM_CORRUPT 2
+
 extern void store_weigh_keys(const TreeCell *cell, TreeSum *sum);
 extern void store_weigh_count(const TreeCell *cell, TreeSum *sum);	/* the other trees: 1 a cell */
 

@@ -1,0 +1,13 @@
+SERVER_OBJS += src/backend/store/compact.o
+SERVER_OBJS += src/backend/store/compare.o
+SERVER_OBJS += src/backend/store/encode.o
+SERVER_OBJS += src/backend/store/estimate.o
+SERVER_OBJS += src/backend/store/hash.o
+SERVER_OBJS += src/backend/store/kv.o
+SERVER_OBJS += src/backend/store/range.o
+SERVER_OBJS += src/backend/store/rangesort.o
+SERVER_OBJS += src/backend/store/snapshot.o
+SERVER_OBJS += src/backend/store/store.o
+SERVER_OBJS += src/backend/store/system.o
+SERVER_OBJS += src/backend/store/txn.o
+SERVER_OBJS += src/backend/store/walk.o

@@ -468,7 +468,14 @@ http1_is_done(const NetSession *session)
 
 	if (http1->out_sent < http1->out.used)
 		return false;
-	return http1->stop || session->ended || (session->draining && !in_request(http1));
+	return http1->stop || (!in_request(http1) && (session->draining || session->ended));
+}
+
+bool
+http1_eof(NetSession *session)
+{
+	session->http1->keep_alive = false;
+	return in_request(session->http1) || session->http1->out_sent < session->http1->out.used;
 }
 
 void

@@ -134,6 +134,13 @@ net_session_wants_read(const NetSession *session)
 	return !session->ended && (session->protocol != NET_HTTP1 || http1_wants_read(session));
 }
 
+bool
+net_session_eof(NetSession *session)
+{
+	session->ended = true;
+	return session->protocol != NET_HTTP1 || session->http1 == NULL || !http1_eof(session);
+}
+
 /* ---- sending -------------------------------------------------------------------------------------- */
 
 size_t

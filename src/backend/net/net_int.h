@@ -199,6 +199,8 @@ extern Status http1_receive(NetSession *session, const uint8_t *data, size_t len
 extern size_t http1_send(NetSession *session, uint8_t *buffer, size_t max);
 extern bool http1_wants_read(const NetSession *session);
 extern uint64_t http1_timers(NetSession *session);
+/* The client has closed its side: is there an answer to wait for? */
+extern bool http1_eof(NetSession *session);
 extern void http1_drain(NetSession *session);
 extern void http1_cut(NetSession *session);
 extern bool http1_is_done(const NetSession *session);

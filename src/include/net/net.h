@@ -108,6 +108,11 @@ extern void net_session_destroy(NetSession *session);
  * Bytes from the socket.  RUSD_END: the connection is to be closed once all is sent.  Others (RUSD_INVALID, RUSD_NO_MEMORY): close now.
  */
 extern Status net_session_receive(NetSession *session, const uint8_t *data, size_t length, uint64_t now_ns);
+/*
+ * The client has closed its side.  True: close the connection now; false: an answer to what it had asked before is still to be sent
+ * (HTTP/1.1), net_session_is_done tells when.
+ */
+extern bool net_session_eof(NetSession *session);
 /* False: do not read from the socket now (a pipelined HTTP/1.1 request waits for its turn). */
 extern bool net_session_wants_read(const NetSession *session);
 /* A good size of the buffer for net_session_send is 64 KiB; it must be at least this. */

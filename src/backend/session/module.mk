@@ -1,0 +1,2 @@
+SERVER_OBJS += src/backend/session/memory.o
+SERVER_OBJS += src/backend/session/session.o

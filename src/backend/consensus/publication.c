@@ -1,6 +1,7 @@
 /*
  * publication.c
- *	  The log entries by which a member makes itself known: its addition at bootstrap, its name and client URLs after each start (BOOT-25).
+ *	  The log entries by which a member makes itself known: its addition at bootstrap, its name and
+ *client URLs after each start (BOOT-25).
  *
  * src/backend/consensus/publication.c
  */
@@ -17,14 +18,17 @@ Bytes
 publication_encode(MemberAction action, uint64_t member_id)
 {
 	const char *name = action == MEMBER_PUBLISH ? config.name : "";
-	const char *list = action == MEMBER_PUBLISH ? config.advertise_client_urls : config.initial_advertise_peer_urls;
-	ConfigUrl	urls[URLS_MAX];
-	int			count = config_urls(list, urls, URLS_MAX);
+	const char *list = action == MEMBER_PUBLISH ? config.advertise_client_urls
+												: config.initial_advertise_peer_urls;
+	ConfigUrl urls[URLS_MAX];
+	int count = config_urls(list, urls, URLS_MAX);
 	EntryHeader header = {0};
-	EntryMember member = {.member_id = member_id, .action = action, .max_learners = 1, .name_length = (uint32_t) strlen(name)};
-	size_t		length = sizeof(header) + sizeof(member) + 4 + strlen(name);
-	uint8_t    *payload,
-			   *at;
+	EntryMember member = {.member_id = member_id,
+						  .action = action,
+						  .max_learners = 1,
+						  .name_length = (uint32_t) strlen(name)};
+	size_t length = sizeof(header) + sizeof(member) + 4 + strlen(name);
+	uint8_t *payload, *at;
 
 	Check(count >= 0);
 	for (int i = 0; i < count; i++)
@@ -42,13 +46,13 @@ publication_encode(MemberAction action, uint64_t member_id)
 	for (int i = 0; i < count; i++)
 		at = put_string(at, urls[i].text);
 	Check((size_t) (at - payload) == length);
-	return (Bytes) {payload, length};
+	return (Bytes){payload, length};
 }
 
 static uint8_t *
 put_string(uint8_t *at, const char *text)
 {
-	uint32_t	length = (uint32_t) strlen(text);
+	uint32_t length = (uint32_t) strlen(text);
 
 	memcpy(at, &length, sizeof(length));
 	memcpy(at + sizeof(length), text, length);

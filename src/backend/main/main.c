@@ -14,9 +14,10 @@
 int
 main(int argc, char **argv)
 {
-	int			exit_status;
+	int exit_status;
 
-	/* Titles overwrite argv in place, so its strings are copied before anything keeps a pointer to one. */
+	/* Titles overwrite argv in place, so its strings are copied before anything keeps a pointer to
+	 * one. */
 	process_title_init(argc, argv);
 	exit_status = config_parse(argc, argv);
 	if (exit_status >= 0)

@@ -30,13 +30,13 @@ static uint32_t children_max;
 
 static Child *free_place(void);
 static void drop_privileges(void);
-does_not_return static void run_child(Shm *shm, int kind, const Child *child, pid_t parent, int socket,
-									  const char *peer, Listener listener);
+does_not_return static void run_child(Shm *shm, int kind, const Child *child, pid_t parent,
+									  int socket, const char *peer, Listener listener);
 
 void
 children_init(uint32_t slots)
 {
-	children_max = slots + 1;	/* and the startup process */
+	children_max = slots + 1; /* and the startup process */
 	children = calloc(children_max, sizeof(Child));
 	Check(children != NULL);
 }
@@ -44,15 +44,15 @@ children_init(uint32_t slots)
 bool
 child_start(Shm *shm, int kind, uint32_t slot, int socket, const char *peer, Listener listener)
 {
-	Child	   *child = free_place();
-	Child		filled = {.kind = kind, .slot = slot};
-	pid_t		parent = getpid();
-	sigset_t	all,
-				before;
+	Child *child = free_place();
+	Child filled = {.kind = kind, .slot = slot};
+	pid_t parent = getpid();
+	sigset_t all, before;
 
 	Check(child != NULL);
 	if (slot != UINT32_MAX)
-		filled.generation = atomic_load_explicit(&shm->heads[slot].generation, memory_order_relaxed);
+		filled.generation =
+			atomic_load_explicit(&shm->heads[slot].generation, memory_order_relaxed);
 	/* No handler of ours may run in the child before it has its own. */
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
@@ -91,7 +91,7 @@ child_forget(Child *child)
 uint32_t
 children_signal(int kind, int signal)
 {
-	uint32_t	found = 0;
+	uint32_t found = 0;
 
 	for (uint32_t i = 0; i < children_max; i++)
 	{
@@ -99,7 +99,8 @@ children_signal(int kind, int signal)
 			continue;
 		found++;
 		if (signal != 0)
-			(void) kill(children[i].pid, signal);	/* it may have ended: then it is about to be reaped */
+			(void) kill(children[i].pid,
+						signal); /* it may have ended: then it is about to be reaped */
 	}
 	return found;
 }
@@ -130,8 +131,8 @@ free_place(void)
 }
 
 /*
- * Only the postmaster needs what root may do beyond its files (and it only to listen on low ports).  Before the parent-death signal is
- * set, which a change of credentials would clear.
+ * Only the postmaster needs what root may do beyond its files (and it only to listen on low ports).
+ * Before the parent-death signal is set, which a change of credentials would clear.
  */
 static void
 drop_privileges(void)
@@ -146,7 +147,8 @@ drop_privileges(void)
 }
 
 does_not_return static void
-run_child(Shm *shm, int kind, const Child *child, pid_t parent, int socket, const char *peer, Listener listener)
+run_child(Shm *shm, int kind, const Child *child, pid_t parent, int socket, const char *peer,
+		  Listener listener)
 {
 	drop_privileges();
 	for (int i = 0; i < listen_count; i++)
@@ -156,7 +158,7 @@ run_child(Shm *shm, int kind, const Child *child, pid_t parent, int socket, cons
 	if (kind == CHILD_STARTUP)
 	{
 		/* No slot: it has gone before anybody else comes. */
-		sigset_t	none;
+		sigset_t none;
 
 		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 		if (getppid() != parent)

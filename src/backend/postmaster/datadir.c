@@ -2,10 +2,11 @@
  * datadir.c
  *	  The data directory: made, checked, locked.
  *
- * Two locks, so that two questions have two answers.  A record lock (fcntl) on postmaster.pid belongs to the postmaster's process alone: while it is held a
- * node lives here, and a second one fails at once.  A lock on the open file postmaster.lock (flock) is shared by all processes of the node through the
- * inherited descriptor: it is free only when the last of them has gone, and a new start waits for that, for a walwriter that is still
- * dying must not write beside its successor.
+ * Two locks, so that two questions have two answers.  A record lock (fcntl) on postmaster.pid
+ *belongs to the postmaster's process alone: while it is held a node lives here, and a second one
+ *fails at once.  A lock on the open file postmaster.lock (flock) is shared by all processes of the
+ *node through the inherited descriptor: it is free only when the last of them has gone, and a new
+ *start waits for that, for a walwriter that is still dying must not write beside its successor.
  *
  * src/backend/postmaster/datadir.c
  */
@@ -34,14 +35,14 @@ static bool write_version(int directory);
 static bool lock_alone(int directory, const char *path);
 static bool lock_shared(int directory, const char *path);
 
-static int	pid_file = -1;		/* closing it would release the record lock */
-static int	lock_file = -1;		/* inherited by every child, on purpose */
+static int pid_file = -1;  /* closing it would release the record lock */
+static int lock_file = -1; /* inherited by every child, on purpose */
 
 bool
 datadir_open(const char *path)
 {
-	int			directory;
-	bool		good;
+	int directory;
+	bool good;
 
 	if (!make_directory(path))
 		return false;
@@ -51,9 +52,10 @@ datadir_open(const char *path)
 		log_error("could not open data directory", LOG_TEXT("path", path), LOG_ERRNO(errno));
 		return false;
 	}
-	/* Locked before anything in it is judged: a node that is just making it must not be taken for a stranger's. */
-	good = check_contents(directory, path) && lock_alone(directory, path) && lock_shared(directory, path) &&
-		check_version(directory, path);
+	/* Locked before anything in it is judged: a node that is just making it must not be taken for a
+	 * stranger's. */
+	good = check_contents(directory, path) && lock_alone(directory, path) &&
+		   lock_shared(directory, path) && check_version(directory, path);
 	close(directory);
 	return good;
 }
@@ -61,8 +63,8 @@ datadir_open(const char *path)
 void
 datadir_write_pid(void)
 {
-	char		text[32];
-	int			length = snprintf(text, sizeof(text), "%d\n", (int) getpid());
+	char text[32];
+	int length = snprintf(text, sizeof(text), "%d\n", (int) getpid());
 
 	if (ftruncate(pid_file, 0) != 0 || pwrite(pid_file, text, (size_t) length, 0) != length)
 		log_warn("could not write postmaster.pid", LOG_ERRNO(errno));
@@ -72,7 +74,7 @@ datadir_write_pid(void)
 static bool
 make_directory(const char *path)
 {
-	char		partial[PATH_MAX];
+	char partial[PATH_MAX];
 	struct stat status;
 
 	if (snprintf(partial, sizeof(partial), "%s", path) >= (int) sizeof(partial))
@@ -85,7 +87,8 @@ make_directory(const char *path)
 		if (*slash != '/')
 			continue;
 		*slash = '\0';
-		/* Parts that are there, or that another made meanwhile, are fine; others show at the last one. */
+		/* Parts that are there, or that another made meanwhile, are fine; others show at the last
+		 * one. */
 		(void) mkdir(partial, 0700);
 		*slash = '/';
 	}
@@ -103,7 +106,8 @@ make_directory(const char *path)
 	{
 		if (chmod(path, 0700) != 0)
 		{
-			log_error("could not set the mode of the data directory to 0700", LOG_TEXT("path", path), LOG_ERRNO(errno));
+			log_error("could not set the mode of the data directory to 0700",
+					  LOG_TEXT("path", path), LOG_ERRNO(errno));
 			return false;
 		}
 		log_warn("the mode of the data directory has been set to 0700", LOG_TEXT("path", path));
@@ -123,13 +127,16 @@ check_contents(int directory, const char *path)
 		return true;
 	if (faccessat(directory, "member", F_OK, 0) == 0)
 	{
-		log_error("this is a data directory of etcd, which rusd cannot read; give rusd a directory of its own and copy the keys "
-				  "through a client", LOG_TEXT("path", path));
+		log_error("this is a data directory of etcd, which rusd cannot read; give rusd a directory "
+				  "of its own and copy the keys "
+				  "through a client",
+				  LOG_TEXT("path", path));
 		return false;
 	}
 	if (faccessat(directory, "wal", F_OK, 0) == 0 || faccessat(directory, "control", F_OK, 0) == 0)
 	{
-		log_error("the data directory has a log or a control record but no RUSD_VERSION", LOG_TEXT("path", path));
+		log_error("the data directory has a log or a control record but no RUSD_VERSION",
+				  LOG_TEXT("path", path));
 		return false;
 	}
 	return true;
@@ -138,9 +145,9 @@ check_contents(int directory, const char *path)
 static bool
 check_version(int directory, const char *path)
 {
-	char		text[16] = "";
-	int			file = openat(directory, VERSION_FILE, O_RDONLY | O_CLOEXEC);
-	ssize_t		got;
+	char text[16] = "";
+	int file = openat(directory, VERSION_FILE, O_RDONLY | O_CLOEXEC);
+	ssize_t got;
 
 	if (file < 0 && errno == ENOENT)
 	{
@@ -160,8 +167,8 @@ check_version(int directory, const char *path)
 	if (strcmp(text, VERSION_TEXT) != 0)
 	{
 		text[strcspn(text, "\n")] = '\0';
-		log_error("the data directory was made by a version of rusd that this one does not know", LOG_TEXT("path", path),
-				  LOG_TEXT("found", text), LOG_TEXT("known", "1"));
+		log_error("the data directory was made by a version of rusd that this one does not know",
+				  LOG_TEXT("path", path), LOG_TEXT("found", text), LOG_TEXT("known", "1"));
 		return false;
 	}
 	return true;
@@ -172,14 +179,16 @@ static bool
 write_version(int directory)
 {
 	const char *beside = VERSION_FILE ".new";
-	int			file = openat(directory, beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	bool		good;
+	int file = openat(directory, beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	bool good;
 
 	if (file < 0)
 		return false;
-	good = write(file, VERSION_TEXT, strlen(VERSION_TEXT)) == (ssize_t) strlen(VERSION_TEXT) && fsync(file) == 0;
+	good = write(file, VERSION_TEXT, strlen(VERSION_TEXT)) == (ssize_t) strlen(VERSION_TEXT) &&
+		   fsync(file) == 0;
 	close(file);
-	return good && renameat(directory, beside, directory, VERSION_FILE) == 0 && fsync(directory) == 0;
+	return good && renameat(directory, beside, directory, VERSION_FILE) == 0 &&
+		   fsync(directory) == 0;
 }
 
 static bool
@@ -196,7 +205,8 @@ lock_alone(int directory, const char *path)
 	if (fcntl(pid_file, F_SETLK, &lock) == 0)
 		return true;
 	if (fcntl(pid_file, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK)
-		log_error("another rusd runs on this data directory", LOG_TEXT("path", path), LOG_INTEGER("pid", lock.l_pid));
+		log_error("another rusd runs on this data directory", LOG_TEXT("path", path),
+				  LOG_INTEGER("pid", lock.l_pid));
 	else
 		log_error("could not lock the data directory", LOG_TEXT("path", path), LOG_ERRNO(errno));
 	return false;
@@ -213,13 +223,15 @@ lock_shared(int directory, const char *path)
 	}
 	if (flock(lock_file, LOCK_EX | LOCK_NB) == 0)
 		return true;
-	log_info("waiting for processes of an earlier node on this data directory to end", LOG_TEXT("path", path));
+	log_info("waiting for processes of an earlier node on this data directory to end",
+			 LOG_TEXT("path", path));
 	for (int tries = 0; tries < PREDECESSOR_WAIT_S * 100; tries++)
 	{
 		(void) poll(NULL, 0, 10);
 		if (flock(lock_file, LOCK_EX | LOCK_NB) == 0)
 			return true;
 	}
-	log_error("processes of an earlier node on this data directory do not end", LOG_TEXT("path", path));
+	log_error("processes of an earlier node on this data directory do not end",
+			  LOG_TEXT("path", path));
 	return false;
 }

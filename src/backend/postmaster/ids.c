@@ -12,15 +12,15 @@
 
 #include "postmaster_int.h"
 
-static int	compare_urls(const void *left, const void *right);
-static int	compare_ids(const void *left, const void *right);
+static int compare_urls(const void *left, const void *right);
+static int compare_ids(const void *left, const void *right);
 static uint64_t first_eight(EVP_MD_CTX *context);
 static void add_id(EVP_MD_CTX *context, uint64_t id);
 
 uint64_t
 member_id_compute(char *const *urls, uint32_t count, const char *token)
 {
-	char	  **sorted = calloc(count, sizeof(char *));
+	char **sorted = calloc(count, sizeof(char *));
 	EVP_MD_CTX *context = EVP_MD_CTX_new();
 
 	Check(sorted != NULL && context != NULL);
@@ -37,7 +37,7 @@ member_id_compute(char *const *urls, uint32_t count, const char *token)
 uint64_t
 cluster_id_compute(const uint64_t *ids, uint32_t count)
 {
-	uint64_t   *sorted = calloc(count, sizeof(uint64_t));
+	uint64_t *sorted = calloc(count, sizeof(uint64_t));
 	EVP_MD_CTX *context = EVP_MD_CTX_new();
 
 	Check(sorted != NULL && context != NULL);
@@ -59,8 +59,8 @@ compare_urls(const void *left, const void *right)
 static int
 compare_ids(const void *left, const void *right)
 {
-	uint64_t	a = *(const uint64_t *) left;
-	uint64_t	b = *(const uint64_t *) right;
+	uint64_t a = *(const uint64_t *) left;
+	uint64_t b = *(const uint64_t *) right;
 
 	return (a > b) - (a < b);
 }
@@ -68,7 +68,7 @@ compare_ids(const void *left, const void *right)
 static void
 add_id(EVP_MD_CTX *context, uint64_t id)
 {
-	uint8_t		bytes[8];
+	uint8_t bytes[8];
 
 	for (int i = 0; i < 8; i++)
 		bytes[i] = (uint8_t) (id >> (56 - 8 * i));
@@ -79,9 +79,9 @@ add_id(EVP_MD_CTX *context, uint64_t id)
 static uint64_t
 first_eight(EVP_MD_CTX *context)
 {
-	uint8_t		digest[EVP_MAX_MD_SIZE];
+	uint8_t digest[EVP_MAX_MD_SIZE];
 	unsigned int length;
-	uint64_t	id = 0;
+	uint64_t id = 0;
 
 	Check(EVP_DigestFinal_ex(context, digest, &length) == 1 && length >= 8);
 	EVP_MD_CTX_free(context);

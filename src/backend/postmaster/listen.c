@@ -1,6 +1,7 @@
 /*
  * listen.c
- *	  The listen sockets of clients and peers: opened once, owned by the postmaster, closed in every child.
+ *	  The listen sockets of clients and peers: opened once, owned by the postmaster, closed in every
+ *child.
  *
  * src/backend/postmaster/listen.c
  */
@@ -18,16 +19,17 @@
 #define BACKLOG 1024
 
 ListenSocket listen_sockets[LISTEN_MAX];
-int			listen_count;
+int listen_count;
 
 static bool open_list(const char *list, Listener listener);
 static bool open_url(const ConfigUrl *url, Listener listener);
-static int	open_address(const struct addrinfo *address);
+static int open_address(const struct addrinfo *address);
 
 bool
 listen_open(void)
 {
-	return open_list(config.listen_peer_urls, LISTENER_PEER) && open_list(config.listen_client_urls, LISTENER_CLIENT);
+	return open_list(config.listen_peer_urls, LISTENER_PEER) &&
+		   open_list(config.listen_client_urls, LISTENER_CLIENT);
 }
 
 void
@@ -41,7 +43,7 @@ listen_close(void)
 void
 listen_peer_name(const struct sockaddr_storage *address, char *buffer, size_t size)
 {
-	char		host[INET6_ADDRSTRLEN] = "?";
+	char host[INET6_ADDRSTRLEN] = "?";
 
 	if (address->ss_family == AF_INET)
 	{
@@ -64,10 +66,10 @@ listen_peer_name(const struct sockaddr_storage *address, char *buffer, size_t si
 static bool
 open_list(const char *list, Listener listener)
 {
-	ConfigUrl	urls[LISTEN_MAX];
-	int			count = config_urls(list, urls, LISTEN_MAX);
+	ConfigUrl urls[LISTEN_MAX];
+	int count = config_urls(list, urls, LISTEN_MAX);
 
-	Check(count >= 0);			/* config_parse has looked at it */
+	Check(count >= 0); /* config_parse has looked at it */
 	for (int i = 0; i < count; i++)
 	{
 		if (!open_url(&urls[i], listener))
@@ -80,25 +82,30 @@ open_list(const char *list, Listener listener)
 static bool
 open_url(const ConfigUrl *url, Listener listener)
 {
-	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+	struct addrinfo hints = {.ai_family = AF_UNSPEC,
+							 .ai_socktype = SOCK_STREAM,
+							 .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
 	struct addrinfo *found;
-	int			opened = 0;
-	int			error;
+	int opened = 0;
+	int error;
 
 	if (strcmp(url->host, "localhost") != 0)
 		hints.ai_flags |= AI_NUMERICHOST;
 	error = getaddrinfo(url->host, url->port, &hints, &found);
 	if (error != 0)
 	{
-		log_error("could not resolve the address to listen on", LOG_TEXT("url", url->text), LOG_TEXT("error", gai_strerror(error)));
+		log_error("could not resolve the address to listen on", LOG_TEXT("url", url->text),
+				  LOG_TEXT("error", gai_strerror(error)));
 		return false;
 	}
-	for (const struct addrinfo *address = found; address != NULL && listen_count < LISTEN_MAX; address = address->ai_next)
+	for (const struct addrinfo *address = found; address != NULL && listen_count < LISTEN_MAX;
+		 address = address->ai_next)
 	{
-		int			fd = open_address(address);
+		int fd = open_address(address);
 
 		/* A machine without IPv6 has a localhost of one family: one address is enough. */
-		if (fd < 0 && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL) && (opened > 0 || address->ai_next != NULL))
+		if (fd < 0 && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL) &&
+			(opened > 0 || address->ai_next != NULL))
 			continue;
 		if (fd < 0)
 		{
@@ -108,7 +115,8 @@ open_url(const ConfigUrl *url, Listener listener)
 		}
 		listen_sockets[listen_count].fd = fd;
 		listen_sockets[listen_count].listener = listener;
-		snprintf(listen_sockets[listen_count].address, sizeof(listen_sockets[0].address), "%s", url->text);
+		snprintf(listen_sockets[listen_count].address, sizeof(listen_sockets[0].address), "%s",
+				 url->text);
 		listen_count++;
 		opened++;
 	}
@@ -119,16 +127,19 @@ open_url(const ConfigUrl *url, Listener listener)
 static int
 open_address(const struct addrinfo *address)
 {
-	int			on = 1;
-	int			fd = socket(address->ai_family, address->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->ai_protocol);
-	int			error;
+	int on = 1;
+	int fd = socket(address->ai_family, address->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
+					address->ai_protocol);
+	int error;
 
 	if (fd < 0)
 		return -1;
 	/* A new start right after a kill finds connections of its predecessor in TIME_WAIT. */
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
-		(!config.socket_reuse_port || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0) &&
-		(address->ai_family != AF_INET6 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) == 0) &&
+		(!config.socket_reuse_port ||
+		 setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0) &&
+		(address->ai_family != AF_INET6 ||
+		 setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) == 0) &&
 		bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
 		return fd;
 	error = errno;

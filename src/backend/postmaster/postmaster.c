@@ -2,15 +2,17 @@
  * postmaster.c
  *	  The postmaster's loop: accept, fork, reap, restart, shut down.
  *
- * The node is its postmaster to the outside.  It blocks in ppoll only, touches nothing shared but slots, requests and the control state that it
- * reads for the title, and takes no lock; so no damage in shared memory can stop it.  All decisions about the node's state are
- * in advance(), called after every event.
+ * The node is its postmaster to the outside.  It blocks in ppoll only, touches nothing shared but
+ *slots, requests and the control state that it reads for the title, and takes no lock; so no damage
+ *in shared memory can stop it.  All decisions about the node's state are in advance(), called after
+ *every event.
  *
  * Who dies	and how							what happens
- *	 backend, any way						its slot is taken back when raft and applier have let go of it
- *	 essential process, EXIT_STOP			the node ends with status 1: disk error, damage
- *	 essential process, any other way		all others are stopped, shared memory is made anew, recovery runs; three such
- *											deaths of one kind at one applied index end the node with EXIT_CRASH_LOOP
+ *	 backend, any way						its slot is taken back when raft and applier have let go of
+ *it essential process, EXIT_STOP			the node ends with status 1: disk error, damage
+ *	 essential process, any other way		all others are stopped, shared memory is made anew,
+ *recovery runs; three such deaths of one kind at one applied index end the node with
+ *EXIT_CRASH_LOOP
  *	 the postmaster							the kernel kills all children (parent-death signal)
  *
  * src/backend/postmaster/postmaster.c
@@ -35,42 +37,43 @@
 
 typedef enum NodeState
 {
-	NODE_STARTUP,				/* the startup process runs, nobody else */
-	NODE_RUN,					/* essential processes run, connections are accepted */
-	NODE_DRAIN,					/* a stop was asked for: backends finish what they have, bounded */
-	NODE_CHECKPOINT,			/* no backends any more: a last checkpoint, bounded */
-	NODE_LEAVE_RAFT,			/* raft marks the end of the log and leaves */
-	NODE_LEAVE,					/* the other essential processes leave */
-	NODE_CRASHED,				/* an essential process died: the others are killed, then all begins anew */
-	NODE_FAILED					/* the node cannot go on: all are killed, then it ends */
+	NODE_STARTUP,    /* the startup process runs, nobody else */
+	NODE_RUN,        /* essential processes run, connections are accepted */
+	NODE_DRAIN,      /* a stop was asked for: backends finish what they have, bounded */
+	NODE_CHECKPOINT, /* no backends any more: a last checkpoint, bounded */
+	NODE_LEAVE_RAFT, /* raft marks the end of the log and leaves */
+	NODE_LEAVE,      /* the other essential processes leave */
+	NODE_CRASHED,    /* an essential process died: the others are killed, then all begins anew */
+	NODE_FAILED      /* the node cannot go on: all are killed, then it ends */
 } NodeState;
 
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_S UINT64_C(1000000000)
-#define KILL_AFTER_S 5			/* after SIGQUIT, for processes that do not react */
-#define CHECKPOINT_LIMIT_S 30	/* of the last checkpoint; what it would have saved is replayed from the log */
+#define KILL_AFTER_S 5 /* after SIGQUIT, for processes that do not react */
+#define CHECKPOINT_LIMIT_S                                                                         \
+	30 /* of the last checkpoint; what it would have saved is replayed from the log */
 #define LEAVE_LIMIT_S 10
 #define CRASHES_ALLOWED 3
 #define HOUSEKEEPING_MS 100
 
 static struct
 {
-	NodeState	state;
-	Shm		   *shm;
-	ShmLayout	layout;
-	uint64_t	state_deadline_ns;	/* when advance() loses patience with the present state */
-	int			stop_signal;	/* SIGTERM or SIGINT once asked for */
-	int			exit_status;	/* of a node that ends by itself */
-	uint32_t	slots_dead;		/* reaped, not yet free */
-	bool		announced;		/* ready was told to the service manager */
-	uint64_t	checkpoint_asked;
-	uint64_t	refused_logged_ns;
-	int			crash_kind;
-	uint64_t	crash_index;
-	int			crash_count;
+	NodeState state;
+	Shm *shm;
+	ShmLayout layout;
+	uint64_t state_deadline_ns; /* when advance() loses patience with the present state */
+	int stop_signal;            /* SIGTERM or SIGINT once asked for */
+	int exit_status;            /* of a node that ends by itself */
+	uint32_t slots_dead;        /* reaped, not yet free */
+	bool announced;             /* ready was told to the service manager */
+	uint64_t checkpoint_asked;
+	uint64_t refused_logged_ns;
+	int crash_kind;
+	uint64_t crash_index;
+	int crash_count;
 } node;
 
-static volatile sig_atomic_t got_stop;	/* the signal's number */
+static volatile sig_atomic_t got_stop; /* the signal's number */
 static volatile sig_atomic_t got_quit;
 static volatile sig_atomic_t got_reload;
 static volatile sig_atomic_t got_inject;
@@ -80,7 +83,7 @@ static void on_signal(int signal);
 static bool make_shared_memory(void);
 static bool start_essential(void);
 static void wait_for_events(const sigset_t *while_waiting);
-static int	wait_ms(void);
+static int wait_ms(void);
 static void accept_connections(const ListenSocket *listen_socket);
 static void serve_connection(int socket, const struct sockaddr_storage *address, Listener listener);
 static void refuse_connection(int socket, const char *why);
@@ -101,18 +104,20 @@ does_not_return static void end_by_signal(int signal);
 int
 postmaster_main(void)
 {
-	sigset_t	while_waiting;
+	sigset_t while_waiting;
 
 	if (!datadir_open(config.data_dir))
 		return 1;
 	my_fs = fs_os_open(config.data_dir);
 	if (my_fs == NULL)
 	{
-		log_error("could not open data directory", LOG_TEXT("path", config.data_dir), LOG_ERRNO(errno));
+		log_error("could not open data directory", LOG_TEXT("path", config.data_dir),
+				  LOG_ERRNO(errno));
 		return 1;
 	}
-	log_info("starting rusd", LOG_TEXT("version", RUSD_VERSION_STRING), LOG_TEXT("etcd-version", ETCD_VERSION_STRING),
-			 LOG_TEXT("name", config.name), LOG_TEXT("data-dir", config.data_dir), LOG_INTEGER("pid", getpid()));
+	log_info("starting rusd", LOG_TEXT("version", RUSD_VERSION_STRING),
+			 LOG_TEXT("etcd-version", ETCD_VERSION_STRING), LOG_TEXT("name", config.name),
+			 LOG_TEXT("data-dir", config.data_dir), LOG_INTEGER("pid", getpid()));
 	if (!sizing_layout(&node.layout) || !listen_open())
 		return 1;
 	sizing_log_bound(&node.layout);
@@ -120,7 +125,8 @@ postmaster_main(void)
 	datadir_write_pid();
 	install_signals(&while_waiting);
 	process_title("postmaster");
-	if (!make_shared_memory() || !child_start(node.shm, CHILD_STARTUP, UINT32_MAX, -1, NULL, LISTENER_CLIENT))
+	if (!make_shared_memory() ||
+		!child_start(node.shm, CHILD_STARTUP, UINT32_MAX, -1, NULL, LISTENER_CLIENT))
 		return 1;
 	enter(NODE_STARTUP, 0);
 	while (advance())
@@ -137,7 +143,7 @@ static void
 install_signals(sigset_t *while_waiting)
 {
 	static const int handled[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGCHLD, SIGUSR2};
-	sigset_t	blocked;
+	sigset_t blocked;
 
 	sigemptyset(&blocked);
 	for (size_t i = 0; i < lengthof(handled); i++)
@@ -183,7 +189,8 @@ take_signals(void)
 	if (got_stop && node.stop_signal == 0)
 	{
 		node.stop_signal = got_stop;
-		log_info("received signal; shutting down", LOG_TEXT("signal", got_stop == SIGTERM ? "terminated" : "interrupt"));
+		log_info("received signal; shutting down",
+				 LOG_TEXT("signal", got_stop == SIGTERM ? "terminated" : "interrupt"));
 	}
 	if (got_reload)
 	{
@@ -208,11 +215,12 @@ take_signals(void)
 static bool
 make_shared_memory(void)
 {
-	Status		status = shm_create(&node.layout, true, &node.shm);
+	Status status = shm_create(&node.layout, true, &node.shm);
 
 	if (status != RUSD_OK)
 	{
-		log_error("could not make shared memory", LOG_TEXT("error", status_text(status)), LOG_ERRNO(errno));
+		log_error("could not make shared memory", LOG_TEXT("error", status_text(status)),
+				  LOG_ERRNO(errno));
 		return false;
 	}
 	node.slots_dead = 0;
@@ -236,13 +244,13 @@ static void
 load_injections(void)
 {
 #ifdef RUSD_INJECT
-	char		text[4096] = "";
+	char text[4096] = "";
 	const char *from_environment = getenv("RUSD_INJECT");
-	int			file = my_fs->open(my_fs, "inject", O_RDONLY);
+	int file = my_fs->open(my_fs, "inject", O_RDONLY);
 
 	if (file >= 0)
 	{
-		(void) my_fs->pread(my_fs, file, text, sizeof(text) - 1, 0);	/* none: nothing is attached */
+		(void) my_fs->pread(my_fs, file, text, sizeof(text) - 1, 0); /* none: nothing is attached */
 		my_fs->close(my_fs, file);
 	}
 	else if (from_environment != NULL)
@@ -257,17 +265,19 @@ static void
 wait_for_events(const sigset_t *while_waiting)
 {
 	struct pollfd polled[LISTEN_MAX];
-	bool		accepting = node.state == NODE_STARTUP || node.state == NODE_RUN || node.state == NODE_CRASHED;
-	int			count = accepting ? listen_count : 0;
-	int			timeout_ms = wait_ms();
-	struct timespec timeout = {.tv_sec = timeout_ms / 1000, .tv_nsec = (long) (timeout_ms % 1000) * 1000000};
-	int			ready;
+	bool accepting =
+		node.state == NODE_STARTUP || node.state == NODE_RUN || node.state == NODE_CRASHED;
+	int count = accepting ? listen_count : 0;
+	int timeout_ms = wait_ms();
+	struct timespec timeout = {.tv_sec = timeout_ms / 1000,
+							   .tv_nsec = (long) (timeout_ms % 1000) * 1000000};
+	int ready;
 
 	/* Until the node can serve, connections wait in the accept queue (BOOT-25). */
 	if (node.state != NODE_RUN)
 		count = 0;
 	for (int i = 0; i < count; i++)
-		polled[i] = (struct pollfd) {.fd = listen_sockets[i].fd, .events = POLLIN};
+		polled[i] = (struct pollfd){.fd = listen_sockets[i].fd, .events = POLLIN};
 	ready = ppoll(polled, (nfds_t) count, timeout_ms < 0 ? NULL : &timeout, while_waiting);
 	take_signals();
 	reap_children();
@@ -281,7 +291,7 @@ wait_for_events(const sigset_t *while_waiting)
 static int
 wait_ms(void)
 {
-	uint64_t	now;
+	uint64_t now;
 
 	if (node.state == NODE_RUN && node.announced && node.slots_dead == 0)
 		return -1;
@@ -300,8 +310,9 @@ accept_connections(const ListenSocket *listen_socket)
 	for (int i = 0; i < 64; i++)
 	{
 		struct sockaddr_storage address;
-		socklen_t	length = sizeof(address);
-		int			socket = accept4(listen_socket->fd, (struct sockaddr *) &address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		socklen_t length = sizeof(address);
+		int socket = accept4(listen_socket->fd, (struct sockaddr *) &address, &length,
+							 SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (socket >= 0)
 		{
@@ -309,7 +320,8 @@ accept_connections(const ListenSocket *listen_socket)
 			continue;
 		}
 		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-			log_warn("could not accept a connection", LOG_TEXT("address", listen_socket->address), LOG_ERRNO(errno));
+			log_warn("could not accept a connection", LOG_TEXT("address", listen_socket->address),
+					 LOG_ERRNO(errno));
 		return;
 	}
 }
@@ -317,8 +329,8 @@ accept_connections(const ListenSocket *listen_socket)
 static void
 serve_connection(int socket, const struct sockaddr_storage *address, Listener listener)
 {
-	char		peer[64];
-	uint32_t	slot;
+	char peer[64];
+	uint32_t slot;
 
 	listen_peer_name(address, peer, sizeof(peer));
 	free_dead_slots();
@@ -340,10 +352,11 @@ serve_connection(int socket, const struct sockaddr_storage *address, Listener li
 static void
 refuse_connection(int socket, const char *why)
 {
-	uint64_t	now = clock_os.monotonic_ns(&clock_os);
+	uint64_t now = clock_os.monotonic_ns(&clock_os);
 
 	close(socket);
-	atomic_fetch_add_explicit(&node.shm->ended_counters[COUNTER_CONNECTIONS_REFUSED], 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&node.shm->ended_counters[COUNTER_CONNECTIONS_REFUSED], 1,
+							  memory_order_relaxed);
 	/* One line a second tells as much as a thousand. */
 	if (now - node.refused_logged_ns < NS_PER_S)
 		return;
@@ -354,12 +367,12 @@ refuse_connection(int socket, const char *why)
 static void
 reap_children(void)
 {
-	pid_t		pid;
-	int			wait_status;
+	pid_t pid;
+	int wait_status;
 
 	while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0)
 	{
-		Child	   *child = child_find(pid);
+		Child *child = child_find(pid);
 
 		/* As process 1 of a container we are also given orphans of others. */
 		if (child != NULL)
@@ -371,23 +384,25 @@ reap_children(void)
 static void
 child_ended(Child *child, int wait_status)
 {
-	Child		ended = *child;
+	Child ended = *child;
 
 	child_forget(child);
 	if (ended.kind == PROC_BACKEND)
 	{
 		if (WIFSIGNALED(wait_status))
-			log_warn("a backend was ended by a signal", LOG_INTEGER("pid", ended.pid), LOG_TEXT("signal", strsignal(WTERMSIG(wait_status))));
+			log_warn("a backend was ended by a signal", LOG_INTEGER("pid", ended.pid),
+					 LOG_TEXT("signal", strsignal(WTERMSIG(wait_status))));
 		slot_mark_dead(node.shm, ended.slot);
 		node.slots_dead++;
 		return;
 	}
 	if (ended.kind == CHILD_STARTUP && WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0)
-		return;					/* advance() sees that it is gone */
+		return; /* advance() sees that it is gone */
 	/* What we told to go may go in any way. */
 	if (node.state == NODE_CRASHED || node.state == NODE_FAILED)
 		return;
-	if ((node.state == NODE_LEAVE_RAFT || node.state == NODE_LEAVE) && WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0)
+	if ((node.state == NODE_LEAVE_RAFT || node.state == NODE_LEAVE) && WIFEXITED(wait_status) &&
+		WEXITSTATUS(wait_status) == 0)
 		return;
 	essential_ended(&ended, wait_status);
 }
@@ -395,21 +410,25 @@ child_ended(Child *child, int wait_status)
 static void
 essential_ended(const Child *child, int wait_status)
 {
-	uint64_t	index = atomic_load_explicit(&node.shm->positions->applied_index, memory_order_relaxed);
+	uint64_t index =
+		atomic_load_explicit(&node.shm->positions->applied_index, memory_order_relaxed);
 
 	if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == EXIT_STOP)
 	{
-		log_error("the node stops", LOG_TEXT("because-of", child_kind_name(child->kind)), LOG_INTEGER("pid", child->pid));
+		log_error("the node stops", LOG_TEXT("because-of", child_kind_name(child->kind)),
+				  LOG_INTEGER("pid", child->pid));
 		node.exit_status = 1;
 		begin_kill(NODE_FAILED);
 		return;
 	}
 	if (WIFSIGNALED(wait_status))
-		log_error("a process of the node was ended by a signal", LOG_TEXT("kind", child_kind_name(child->kind)),
-				  LOG_INTEGER("pid", child->pid), LOG_TEXT("signal", strsignal(WTERMSIG(wait_status))));
+		log_error("a process of the node was ended by a signal",
+				  LOG_TEXT("kind", child_kind_name(child->kind)), LOG_INTEGER("pid", child->pid),
+				  LOG_TEXT("signal", strsignal(WTERMSIG(wait_status))));
 	else
 		log_error("a process of the node has ended", LOG_TEXT("kind", child_kind_name(child->kind)),
-				  LOG_INTEGER("pid", child->pid), LOG_INTEGER("exit-status", WEXITSTATUS(wait_status)));
+				  LOG_INTEGER("pid", child->pid),
+				  LOG_INTEGER("exit-status", WEXITSTATUS(wait_status)));
 	if (node.crash_kind == child->kind && node.crash_index == index)
 		node.crash_count++;
 	else
@@ -418,7 +437,8 @@ essential_ended(const Child *child, int wait_status)
 	node.crash_index = index;
 	if (node.crash_count >= CRASHES_ALLOWED)
 	{
-		log_error("the same process died again and again at the same place of the log", LOG_TEXT("kind", child_kind_name(child->kind)),
+		log_error("the same process died again and again at the same place of the log",
+				  LOG_TEXT("kind", child_kind_name(child->kind)),
 				  LOG_UNSIGNED("applied-index", index), LOG_INTEGER("times", node.crash_count));
 		node.exit_status = EXIT_CRASH_LOOP;
 		begin_kill(NODE_FAILED);
@@ -461,7 +481,8 @@ enter(NodeState state, uint64_t limit_ns)
 static bool
 deadline_passed(void)
 {
-	return node.state_deadline_ns != 0 && clock_os.monotonic_ns(&clock_os) >= node.state_deadline_ns;
+	return node.state_deadline_ns != 0 &&
+		   clock_os.monotonic_ns(&clock_os) >= node.state_deadline_ns;
 }
 
 /* Moves on as far as it can; false: the node has ended. */
@@ -479,7 +500,8 @@ advance(void)
 			{
 				listen_close();
 				(void) children_signal(PROC_BACKEND, SIGTERM);
-				enter(NODE_DRAIN, (5 * 1000 + 2 * (uint64_t) config.election_timeout + 1000) * NS_PER_MS);
+				enter(NODE_DRAIN,
+					  (5 * 1000 + 2 * (uint64_t) config.election_timeout + 1000) * NS_PER_MS);
 				advance_stop();
 			}
 			return true;
@@ -511,7 +533,8 @@ advance(void)
 			shm_destroy(node.shm);
 			node.shm = NULL;
 			node.announced = false;
-			if (!make_shared_memory() || !child_start(node.shm, CHILD_STARTUP, UINT32_MAX, -1, NULL, LISTENER_CLIENT))
+			if (!make_shared_memory() ||
+				!child_start(node.shm, CHILD_STARTUP, UINT32_MAX, -1, NULL, LISTENER_CLIENT))
 			{
 				node.exit_status = 1;
 				return false;
@@ -564,7 +587,8 @@ advance_stop(void)
 	}
 	if (node.state == NODE_CHECKPOINT)
 	{
-		if (atomic_load(&node.shm->requests->checkpoint_done) < node.checkpoint_asked && !deadline_passed())
+		if (atomic_load(&node.shm->requests->checkpoint_done) < node.checkpoint_asked &&
+			!deadline_passed())
 			return;
 		atomic_store(&node.shm->requests->stop_wanted, 2);
 		(void) children_signal(PROC_RAFT, SIGTERM);
@@ -586,7 +610,7 @@ announce_ready(void)
 	ControlState control;
 	const char *name = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int			socket_file;
+	int socket_file;
 
 	if (!shm_control_try_read(node.shm, &control) || !control.ready)
 		return;
@@ -606,11 +630,12 @@ announce_ready(void)
 	close(socket_file);
 }
 
-/* BOOT-52: the parent sees by what we ended; process 1 cannot be ended by a signal without a handler. */
+/* BOOT-52: the parent sees by what we ended; process 1 cannot be ended by a signal without a
+ * handler. */
 does_not_return static void
 end_by_signal(int signal_number)
 {
-	sigset_t	set;
+	sigset_t set;
 
 	if (getpid() != 1)
 	{

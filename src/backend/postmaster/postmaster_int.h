@@ -14,8 +14,9 @@
 
 /* ---- datadir.c ---- */
 /*
- * Makes the data directory what it must be: there, ours, mode 0700, of a version that we know, and locked.  Logs and
- * returns false where that cannot be.  Waits for the processes of a node that died here to be gone.
+ * Makes the data directory what it must be: there, ours, mode 0700, of a version that we know, and
+ * locked.  Logs and returns false where that cannot be.  Waits for the processes of a node that
+ * died here to be gone.
  */
 extern bool datadir_open(const char *path);
 /* Name of the postmaster in postmaster.pid. */
@@ -28,7 +29,8 @@ extern uint64_t member_id_compute(char *const *urls, uint32_t count, const char 
 extern uint64_t cluster_id_compute(const uint64_t *ids, uint32_t count);
 
 /* ---- sizing.c ---- */
-/* Sizes of shared memory from configuration and data file; false (and a log line) if the data do not fit. */
+/* Sizes of shared memory from configuration and data file; false (and a log line) if the data do
+ * not fit. */
 extern bool sizing_layout(ShmLayout *layout);
 /* The connections that the limits of the machine allow, at most config.max_connections. */
 extern uint32_t sizing_connections(void);
@@ -38,14 +40,14 @@ extern void sizing_log_bound(const ShmLayout *layout);
 /* ---- listen.c ---- */
 typedef struct ListenSocket
 {
-	int			fd;
-	Listener	listener;
-	char		address[128];	/* URL, for logs */
+	int fd;
+	Listener listener;
+	char address[128]; /* URL, for logs */
 } ListenSocket;
 
 #define LISTEN_MAX 32
 extern ListenSocket listen_sockets[LISTEN_MAX];
-extern int	listen_count;
+extern int listen_count;
 
 extern bool listen_open(void);
 extern void listen_close(void);
@@ -53,7 +55,8 @@ extern void listen_close(void);
 extern void listen_peer_name(const struct sockaddr_storage *address, char *buffer, size_t size);
 
 /* ---- startup.c ---- */
-/* The startup process: bootstrap or recovery; fills shm->recovered, the root and the positions.  Exits 0, EXIT_STOP, or dies. */
+/* The startup process: bootstrap or recovery; fills shm->recovered, the root and the positions.
+ * Exits 0, EXIT_STOP, or dies. */
 does_not_return extern void startup_main(Shm *shm);
 
 /* ---- child.c ---- */
@@ -64,15 +67,16 @@ typedef enum ChildKind
 
 typedef struct Child
 {
-	pid_t		pid;			/* 0: unused */
-	int			kind;			/* ProcKind or CHILD_STARTUP */
-	uint32_t	slot;			/* UINT32_MAX: none */
-	uint32_t	generation;
+	pid_t pid;     /* 0: unused */
+	int kind;      /* ProcKind or CHILD_STARTUP */
+	uint32_t slot; /* UINT32_MAX: none */
+	uint32_t generation;
 } Child;
 
 extern void children_init(uint32_t slots);
 /* Forks; false (logged) if that failed.  socket and peer: backends. */
-extern bool child_start(Shm *shm, int kind, uint32_t slot, int socket, const char *peer, Listener listener);
+extern bool child_start(Shm *shm, int kind, uint32_t slot, int socket, const char *peer,
+						Listener listener);
 /* The child with that pid, NULL if unknown. */
 extern Child *child_find(pid_t pid);
 extern void child_forget(Child *child);
@@ -81,4 +85,4 @@ extern uint32_t children_signal(int kind, int signal);
 extern uint32_t children_count(int kind);
 extern const char *child_kind_name(int kind);
 
-#endif							/* POSTMASTER_INT_H */
+#endif /* POSTMASTER_INT_H */

@@ -18,10 +18,12 @@
 #define MIB ((uint64_t) 1024 * 1024)
 #define QUOTA_DEFAULT ((uint64_t) 2 * 1024 * MIB)
 #define CACHE_LEAST (8 * MIB)
-/* A backend beside its share of --backend-memory: its pages of code and heap, its part of the kernel's memory. */
+/* A backend beside its share of --backend-memory: its pages of code and heap, its part of the
+ * kernel's memory. */
 #define BACKEND_FIXED (1 * MIB)
 #define SOCKET_BUFFERS (256 * 1024)
-/* Processes that are not ours, and threads of others, also count against the limits of processes. */
+/* Processes that are not ours, and threads of others, also count against the limits of processes.
+ */
 #define PROCESSES_SPARE 32
 
 static uint64_t data_file_bytes(void);
@@ -33,19 +35,22 @@ static uint64_t default_cache(uint64_t data_bytes);
 bool
 sizing_layout(ShmLayout *layout)
 {
-	uint64_t	data_bytes = data_file_bytes();
-	uint64_t	cache = (uint64_t) config.page_cache_size;
-	/* A batch holds one whole request at least and fills a quarter of buffers and segment at most. */
-	uint64_t	least = round_up_to_power(4 * ((uint64_t) config.max_request_bytes + 64 * 1024));
-	uint64_t	on_disk;
+	uint64_t data_bytes = data_file_bytes();
+	uint64_t cache = (uint64_t) config.page_cache_size;
+	/* A batch holds one whole request at least and fills a quarter of buffers and segment at most.
+	 */
+	uint64_t least = round_up_to_power(4 * ((uint64_t) config.max_request_bytes + 64 * 1024));
+	uint64_t on_disk;
 
 	if (cache == 0)
 		cache = default_cache(data_bytes);
 	cache = Max(cache, CACHE_LEAST);
 	if (data_bytes > cache)
 	{
-		log_error("the data do not fit into the page cache; give it at least the size named here, by --page-cache-size",
-				  LOG_UNSIGNED("data-file-bytes", data_bytes), LOG_UNSIGNED("page-cache-bytes", cache),
+		log_error("the data do not fit into the page cache; give it at least the size named here, "
+				  "by --page-cache-size",
+				  LOG_UNSIGNED("data-file-bytes", data_bytes),
+				  LOG_UNSIGNED("page-cache-bytes", cache),
 				  LOG_UNSIGNED("needed-bytes", data_bytes + data_bytes / 2));
 		return false;
 	}
@@ -54,15 +59,18 @@ sizing_layout(ShmLayout *layout)
 	layout->wal_buffer_bytes = Max(round_up_to_power((uint64_t) config.wal_buffers), least);
 	layout->wal_segment_bytes = Max(round_up_to_power((uint64_t) config.wal_segment_size), least);
 	/* Positions in an existing log follow from the size that it was begun with. */
-	if (wal_segment_bytes_on_disk(my_fs, &on_disk) == RUSD_OK && on_disk != layout->wal_segment_bytes)
+	if (wal_segment_bytes_on_disk(my_fs, &on_disk) == RUSD_OK &&
+		on_disk != layout->wal_segment_bytes)
 	{
 		if (on_disk < least)
 		{
-			log_error("--max-request-bytes is too large for the log segments of this data directory",
-					  LOG_UNSIGNED("segment-bytes", on_disk), LOG_UNSIGNED("needed-bytes", least));
+			log_error(
+				"--max-request-bytes is too large for the log segments of this data directory",
+				LOG_UNSIGNED("segment-bytes", on_disk), LOG_UNSIGNED("needed-bytes", least));
 			return false;
 		}
-		log_warn("the size of log segments is that of the existing log", LOG_UNSIGNED("segment-bytes", on_disk));
+		log_warn("the size of log segments is that of the existing log",
+				 LOG_UNSIGNED("segment-bytes", on_disk));
 		layout->wal_segment_bytes = on_disk;
 	}
 	return true;
@@ -71,14 +79,15 @@ sizing_layout(ShmLayout *layout)
 uint32_t
 sizing_connections(void)
 {
-	uint64_t	wanted = (uint64_t) config.max_connections;
-	uint64_t	allowed = MAX_SLOTS - PROC_ESSENTIAL_COUNT;
+	uint64_t wanted = (uint64_t) config.max_connections;
+	uint64_t allowed = MAX_SLOTS - PROC_ESSENTIAL_COUNT;
 	struct rlimit limit;
 	const char *by = "slots";
 
 	if (getrlimit(RLIMIT_NPROC, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && geteuid() != 0)
 	{
-		uint64_t	processes = limit.rlim_cur > PROCESSES_SPARE ? limit.rlim_cur - PROCESSES_SPARE : 1;
+		uint64_t processes =
+			limit.rlim_cur > PROCESSES_SPARE ? limit.rlim_cur - PROCESSES_SPARE : 1;
 
 		if (processes < allowed)
 		{
@@ -88,7 +97,7 @@ sizing_connections(void)
 	}
 	if (pids_max() != 0)
 	{
-		uint64_t	processes = pids_max() > PROCESSES_SPARE ? pids_max() - PROCESSES_SPARE : 1;
+		uint64_t processes = pids_max() > PROCESSES_SPARE ? pids_max() - PROCESSES_SPARE : 1;
 
 		if (processes < allowed)
 		{
@@ -98,8 +107,9 @@ sizing_connections(void)
 	}
 	if (wanted > allowed)
 	{
-		log_warn("--max-connections is lowered to what the machine allows", LOG_UNSIGNED("asked", wanted),
-				 LOG_UNSIGNED("allowed", allowed), LOG_TEXT("by", by));
+		log_warn("--max-connections is lowered to what the machine allows",
+				 LOG_UNSIGNED("asked", wanted), LOG_UNSIGNED("allowed", allowed),
+				 LOG_TEXT("by", by));
 		wanted = allowed;
 	}
 	return (uint32_t) wanted;
@@ -108,26 +118,27 @@ sizing_connections(void)
 void
 sizing_log_bound(const ShmLayout *layout)
 {
-	uint64_t	connections = layout->slot_count - PROC_ESSENTIAL_COUNT;
-	uint64_t	cache = layout->frame_count * PAGE_BYTES;
-	uint64_t	shared = shm_bytes(layout);
+	uint64_t connections = layout->slot_count - PROC_ESSENTIAL_COUNT;
+	uint64_t cache = layout->frame_count * PAGE_BYTES;
+	uint64_t shared = shm_bytes(layout);
 	/* A page table entry of 8 bytes for each page of 4 kB that a process has touched. */
-	uint64_t	page_tables = cache / 512;
-	uint64_t	fixed = BACKEND_FIXED + SOCKET_BUFFERS + page_tables;
-	uint64_t	bound = shared + connections * fixed + (uint64_t) config.backend_memory +
-		PROC_ESSENTIAL_COUNT * fixed;
+	uint64_t page_tables = cache / 512;
+	uint64_t fixed = BACKEND_FIXED + SOCKET_BUFFERS + page_tables;
+	uint64_t bound = shared + connections * fixed + (uint64_t) config.backend_memory +
+					 PROC_ESSENTIAL_COUNT * fixed;
 
-	log_info("this configuration can use at most so much memory", LOG_UNSIGNED("bound-bytes", bound),
-			 LOG_UNSIGNED("shared-bytes", shared), LOG_UNSIGNED("page-cache-bytes", cache),
-			 LOG_UNSIGNED("max-connections", connections), LOG_UNSIGNED("fixed-bytes-per-connection", fixed),
+	log_info("this configuration can use at most so much memory",
+			 LOG_UNSIGNED("bound-bytes", bound), LOG_UNSIGNED("shared-bytes", shared),
+			 LOG_UNSIGNED("page-cache-bytes", cache), LOG_UNSIGNED("max-connections", connections),
+			 LOG_UNSIGNED("fixed-bytes-per-connection", fixed),
 			 LOG_UNSIGNED("backend-memory-bytes", config.backend_memory));
 }
 
 static uint64_t
 data_file_bytes(void)
 {
-	int			file = my_fs->open(my_fs, "data", 0);
-	int64_t		bytes;
+	int file = my_fs->open(my_fs, "data", 0);
+	int64_t bytes;
 
 	if (file < 0)
 		return 0;
@@ -140,7 +151,7 @@ data_file_bytes(void)
 static uint64_t
 default_cache(uint64_t data_bytes)
 {
-	uint64_t	base;
+	uint64_t base;
 
 	if (config.quota_backend_bytes < 0)
 		return Max(machine_memory() / 2, data_bytes + data_bytes / 2);
@@ -152,7 +163,7 @@ default_cache(uint64_t data_bytes)
 static uint64_t
 round_up_to_power(uint64_t value)
 {
-	uint64_t	power = 64 * 1024;
+	uint64_t power = 64 * 1024;
 
 	while (power < value)
 		power *= 2;
@@ -162,8 +173,8 @@ round_up_to_power(uint64_t value)
 static uint64_t
 machine_memory(void)
 {
-	long		pages = sysconf(_SC_PHYS_PAGES);
-	long		bytes = sysconf(_SC_PAGESIZE);
+	long pages = sysconf(_SC_PHYS_PAGES);
+	long bytes = sysconf(_SC_PAGESIZE);
 
 	return pages > 0 && bytes > 0 ? (uint64_t) pages * (uint64_t) bytes : 1024 * MIB;
 }
@@ -176,9 +187,9 @@ pids_max(void)
 
 	for (size_t i = 0; i < lengthof(places); i++)
 	{
-		FILE	   *file = fopen(places[i], "re");
+		FILE *file = fopen(places[i], "re");
 		unsigned long long value = 0;
-		int			found = file == NULL ? 0 : fscanf(file, "%llu", &value);
+		int found = file == NULL ? 0 : fscanf(file, "%llu", &value);
 
 		if (file != NULL)
 			fclose(file);

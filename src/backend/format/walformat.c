@@ -64,9 +64,10 @@ wal_header_check(const WalSegmentHeader *header, uint64_t sequence, uint32_t fla
 	return header->magic == WAL_SEGMENT_MAGIC && header->version == WAL_VERSION &&
 		   header->sequence == sequence &&
 		   (header->flags & ~(uint32_t) WAL_HEADER_CHAIN_BEGINS) == flags &&
-		   /* a power of two, and small enough that no position overflows */
+		   /* a power of two, and few enough of them that no position overflows */
 		   bytes >= 4 * WAL_HEADER_BYTES && (bytes & (bytes - 1)) == 0 &&
-		   bytes <= (uint64_t) 1 << 31 && sequence >= 1 && sequence < (uint64_t) 1 << 32 &&
+		   bytes <= (uint64_t) 1 << 40 && sequence >= 1 &&
+		   sequence < ((uint64_t) 1 << 62) / bytes &&
 		   header->configuration.member_count <= CONFIG_MEMBERS_MAX &&
 		   header->crc == header_crc(header);
 }

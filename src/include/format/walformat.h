@@ -21,6 +21,7 @@
 #define WAL_SEGMENT_MAGIC 0x4c415752	/* "RWAL" */
 #define WAL_BATCH_MAGIC 0x48435442	/* "BTCH" */
 #define WAL_VERSION 1
+#define WAL_BATCH_BYTES_MAX ((uint64_t) 1 << 30)
 #define CONFIG_MEMBERS_MAX 64
 
 /* The voters and learners in use, as the core needs them; names and URLs live in the system tree. */

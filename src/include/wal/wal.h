@@ -84,6 +84,8 @@ extern Status wal_writer_create(Shm *shm, FileOps *fs, const ClockOps *clock, bo
  * segment is not an error: segments->no_room tells it, and it is tried again later.
  */
 extern Status wal_writer_step(WalWriter *writer);
+/* After RUSD_AGAIN: how long walwriter may sleep if its latch stays unset. */
+extern int	wal_writer_sleep_ms(const WalWriter *writer);
 extern void wal_writer_destroy(WalWriter *writer);
 /* After RUSD_IO: what failed, and the negative errno. */
 extern const char *wal_writer_failure(const WalWriter *writer, int *error);

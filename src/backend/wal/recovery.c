@@ -1,0 +1,479 @@
+/*
+ * recovery.c
+ *	  Finds the end of the log after a stop or a crash, and tells damage from a torn write.
+ *
+ * Startup process.  What proves that a batch was flushed: a later batch whose flushed position lies
+ *behind it, or an opened segment after its own, for a segment is opened only when all before it is
+ *synced [wal-3].  A bad batch that was flushed is damage, and the node does not start.  Any other
+ *bad batch is the end.
+ *
+ * Only the segments from the one that holds the first entry after the checkpoint are read.
+ *
+ * src/backend/wal/recovery.c
+ */
+#include "rusd.h"
+
+#include <stdarg.h>
+
+#include "format/entry.h"
+#include "wal_int.h"
+
+/* Where a run of entries lies: for the position of the commit index, which may be known only later.
+ */
+typedef struct EntryRun
+{
+	uint64_t first;
+	uint64_t last;
+	uint64_t end; /* of the batch */
+} EntryRun;
+
+typedef struct Recovery
+{
+	FileOps *fs;
+	NodeRecovered *result;
+	char *message;
+	size_t message_size;
+	WalName *names;
+	size_t count;
+	size_t last;  /* in names: the newest opened segment */
+	size_t start; /* in names: the first one that is read */
+	WalSegmentFile segment;
+	WalSegmentHeader newest; /* opening header of the last one */
+	uint64_t position;       /* of the next batch */
+	uint32_t crc;            /* of the batch before */
+	uint64_t applied_term;   /* of the entry at the checkpoint's index, 0: not seen */
+	EntryRun *runs;          /* from the newest committed one on */
+	size_t run_first;
+	size_t run_count;
+	size_t run_capacity;
+} Recovery;
+
+static Status recover(Recovery *recovery);
+static Status open_named(Recovery *recovery, size_t which);
+static Status choose_last(Recovery *recovery);
+static Status check_unopened(Recovery *recovery);
+static Status choose_start(Recovery *recovery);
+static Status walk_segment(Recovery *recovery, size_t which);
+static Status check_end(Recovery *recovery);
+static Status take_batch(Recovery *recovery, const WalBatchHeader *batch);
+static Status take_entry(Recovery *recovery, const WalBatchHeader *batch,
+						 const WalRecordHeader *record);
+static void take_commit(Recovery *recovery, uint64_t index, uint64_t term);
+static Status add_run(Recovery *recovery, uint64_t index, uint64_t end);
+static Status finish(Recovery *recovery);
+static Status damaged(Recovery *recovery, const char *format, ...) printf_like(2, 3);
+
+Status
+wal_segment_bytes_on_disk(FileOps *fs, uint64_t *segment_bytes)
+{
+	WalName *names = NULL;
+	size_t count = 0;
+	WalSegmentFile segment;
+	Status status = wal_list_segments(fs, &names, &count);
+	char name[WAL_NAME_BYTES];
+
+	if (status != RUSD_OK)
+		return status;
+	if (count == 0)
+		return RUSD_NOT_FOUND;
+	wal_segment_init(&segment, fs);
+	wal_segment_name(name, names[count - 1].sequence, names[count - 1].first_index);
+	status = wal_segment_open(&segment, name, names[count - 1].sequence);
+	*segment_bytes = segment.segment_bytes;
+	wal_segment_destroy(&segment);
+	free(names);
+	return status;
+}
+
+Status
+wal_recover(FileOps *fs, NodeRecovered *result, char *message, size_t message_size)
+{
+	Recovery recovery = {
+		.fs = fs, .result = result, .message = message, .message_size = message_size};
+	Status status;
+
+	if (message_size > 0)
+		message[0] = '\0';
+	wal_segment_init(&recovery.segment, fs);
+	status = wal_list_segments(fs, &recovery.names, &recovery.count);
+	if (status == RUSD_OK && recovery.count == 0)
+		status = RUSD_NOT_FOUND;
+	if (status == RUSD_OK)
+		status = recover(&recovery);
+	if (status == RUSD_NO_ROOM)
+		(void) snprintf(message, message_size,
+						"the disk has no room for the copy of the last log segment");
+	wal_segment_destroy(&recovery.segment);
+	free(recovery.runs);
+	free(recovery.names);
+	return status;
+}
+
+static Status
+recover(Recovery *recovery)
+{
+	const WalName *garbage = NULL;
+	Status status = choose_last(recovery);
+
+	if (status == RUSD_OK)
+		status = choose_start(recovery);
+	for (size_t i = recovery->start; status == RUSD_OK && i <= recovery->last; i++)
+		status = walk_segment(recovery, i);
+	if (status == RUSD_OK)
+		status = check_end(recovery);
+	if (status == RUSD_OK)
+		status = finish(recovery);
+	if (status != RUSD_OK)
+		return status;
+	if (recovery->last + 1 < recovery->count)
+		garbage = &recovery->names[recovery->count - 1];
+	status = wal_rewrite_segment(&recovery->segment, &recovery->names[recovery->last],
+								 recovery->position, garbage, recovery->result);
+	if (recovery->result->replay_position == 0)
+		recovery->result->replay_position = recovery->result->log_end;
+	return status;
+}
+
+/* Opens a segment and compares what all segments of a log have in common. */
+static Status
+open_named(Recovery *recovery, size_t which)
+{
+	const WalName *wanted = &recovery->names[which];
+	const WalSegmentHeader *newest = &recovery->newest;
+	const WalSegmentHeader *header = &recovery->segment.prepared;
+	char name[WAL_NAME_BYTES];
+	Status status;
+
+	wal_segment_name(name, wanted->sequence, wanted->first_index);
+	status = wal_segment_open(&recovery->segment, name, wanted->sequence);
+	if (status == RUSD_DAMAGED)
+		return damaged(recovery, "segment %s: its header is not whole, or the file is too short",
+					   name);
+	if (status != RUSD_OK)
+		return status == RUSD_NOT_FOUND ? RUSD_IO : status; /* it was listed */
+	if (newest->magic != 0 &&
+		(header->segment_bytes != newest->segment_bytes ||
+		 header->cluster_id != newest->cluster_id || header->member_id != newest->member_id))
+		return damaged(recovery, "segment %s belongs to another log", name);
+	return RUSD_OK;
+}
+
+/* The newest segment that was opened.  Those after it were prepared and never used, or their
+ * opening was torn. */
+static Status
+choose_last(Recovery *recovery)
+{
+	for (size_t i = recovery->count; i-- > 0;)
+	{
+		Status status;
+
+		if (i > 0 && recovery->names[i].sequence == recovery->names[i - 1].sequence)
+			return damaged(recovery, "two files are called segment %" PRIu64,
+						   recovery->names[i].sequence);
+		status = open_named(recovery, i);
+		if (status != RUSD_OK)
+			return status;
+		if (recovery->segment.is_opened)
+		{
+			recovery->last = i;
+			recovery->newest = recovery->segment.opening;
+			return RUSD_OK;
+		}
+		status = check_unopened(recovery);
+		if (status != RUSD_OK)
+			return status;
+	}
+	return damaged(recovery, "no segment has a whole opening header");
+}
+
+/* A segment without an opening header must not hold a batch that was written after another one
+ * there was flushed. */
+static Status
+check_unopened(Recovery *recovery)
+{
+	WalSegmentFile *segment = &recovery->segment;
+	uint64_t begin = segment->sequence * segment->segment_bytes;
+	Status status = RUSD_OK;
+
+	for (uint64_t offset = WAL_HEADER_BYTES; offset < segment->segment_bytes; offset += WAL_SECTOR)
+	{
+		const WalBatchHeader *batch = NULL;
+
+		status = wal_segment_batch(segment, begin + offset, &batch);
+		if (status == RUSD_OK && batch->flushed > begin)
+			return damaged(recovery,
+						   "segment %016" PRIx64
+						   ": its opening header is not whole, but the batch at position %" PRIu64
+						   " proves that it was flushed",
+						   segment->sequence, batch->position);
+		if (status != RUSD_OK && status != RUSD_END)
+			return status;
+	}
+	return RUSD_OK;
+}
+
+/* Backwards to the segment before which everything is in the checkpoint. */
+static Status
+choose_start(Recovery *recovery)
+{
+	NodeRecovered *result = recovery->result;
+
+	for (size_t i = recovery->last;; i--)
+	{
+		const WalSegmentHeader *opening = &recovery->segment.opening;
+		Status status = RUSD_OK;
+
+		if (i < recovery->last)
+			status = open_named(recovery, i);
+		if (status != RUSD_OK)
+			return status;
+		if (!recovery->segment.is_opened)
+			return damaged(recovery,
+						   "segment %016" PRIx64
+						   ": its opening header is not whole, but a later segment was opened",
+						   recovery->names[i].sequence);
+		if (opening->first_index <= result->applied_index + 1)
+		{
+			recovery->start = i;
+			recovery->crc = opening->previous_crc;
+			result->last_index = opening->first_index - 1;
+			result->last_term =
+				result->last_index == result->applied_index ? result->applied_term : 0;
+			result->hard_state = opening->hard_state;
+			result->last_regression = 0;
+			result->replay_position = 0;
+			recovery->position =
+				recovery->names[i].sequence * opening->segment_bytes + WAL_HEADER_BYTES;
+			result->commit_position = recovery->position;
+			return RUSD_OK;
+		}
+		if (i == 0 || recovery->names[i - 1].sequence + 1 != recovery->names[i].sequence)
+			return damaged(recovery,
+						   "the log begins at index %" PRIu64 " in segment %016" PRIx64
+						   ", but the checkpoint ends at index %" PRIu64,
+						   opening->first_index, recovery->names[i].sequence,
+						   result->applied_index);
+	}
+}
+
+static Status
+walk_segment(Recovery *recovery, size_t which)
+{
+	WalSegmentFile *segment = &recovery->segment;
+	uint64_t end_before = recovery->position;
+	const WalBatchHeader *batch = NULL;
+	Status status = open_named(recovery, which);
+
+	if (status != RUSD_OK)
+		return status;
+	if (!segment->is_opened)
+		return damaged(recovery,
+					   "segment %016" PRIx64
+					   ": its opening header is not whole, but a later segment was opened",
+					   segment->sequence);
+	if (segment->opening.previous_crc != recovery->crc)
+		return damaged(recovery,
+					   "the batch at position %" PRIu64
+					   " is bad or another one, but segment %016" PRIx64
+					   " was opened after it had been flushed",
+					   end_before, segment->sequence);
+	recovery->position = segment->sequence * segment->segment_bytes + WAL_HEADER_BYTES;
+	while ((status = wal_segment_batch(segment, recovery->position, &batch)) == RUSD_OK)
+	{
+		if (batch->previous_crc != recovery->crc)
+			return RUSD_OK;
+		if (!wal_batch_well_formed(batch))
+			return damaged(recovery,
+						   "the batch at position %" PRIu64
+						   " has a right checksum but wrong content",
+						   batch->position);
+		status = take_batch(recovery, batch);
+		if (status != RUSD_OK)
+			return status;
+		recovery->crc = batch->crc;
+		recovery->position += wal_batch_sectors(batch->length);
+	}
+	return status == RUSD_END ? RUSD_OK : status;
+}
+
+/* Behind the end, in the last segment: does anything prove that the log was longer? */
+static Status
+check_end(Recovery *recovery)
+{
+	WalSegmentFile *segment = &recovery->segment;
+	uint64_t segment_end = (segment->sequence + 1) * segment->segment_bytes;
+
+	for (uint64_t at = recovery->position + WAL_SECTOR; at < segment_end; at += WAL_SECTOR)
+	{
+		const WalBatchHeader *batch = NULL;
+		Status status = wal_segment_batch(segment, at, &batch);
+
+		if (status == RUSD_OK && batch->flushed > recovery->position)
+			return damaged(recovery,
+						   "the batch at position %" PRIu64 " (segment %016" PRIx64
+						   ", offset %" PRIu64 ") is bad, but the batch at position %" PRIu64
+						   " proves that it had been flushed",
+						   recovery->position, segment->sequence,
+						   recovery->position % segment->segment_bytes, at);
+		if (status != RUSD_OK && status != RUSD_END)
+			return status;
+	}
+	return RUSD_OK;
+}
+
+static Status
+take_batch(Recovery *recovery, const WalBatchHeader *batch)
+{
+	const WalRecordHeader *record = wal_batch_first_record(batch);
+	HardState *hard_state = &recovery->result->hard_state;
+
+	for (uint32_t i = 0; i < batch->record_count; i++)
+	{
+		Status status = RUSD_OK;
+
+		if (record->index != 0)
+			status = take_entry(recovery, batch, record);
+		else if (record->kind == ENTRY_HARD_STATE && record->length == sizeof(HardState))
+		{
+			HardState told;
+
+			memcpy(&told, record + 1, sizeof(told));
+			hard_state->term = told.term;
+			hard_state->vote = told.vote;
+			take_commit(recovery, told.commit_index, told.commit_term);
+		}
+		if (status != RUSD_OK)
+			return status;
+		record = wal_record_next(record);
+	}
+	take_commit(recovery, batch->commit_index, batch->commit_term);
+	return RUSD_OK;
+}
+
+static Status
+take_entry(Recovery *recovery, const WalBatchHeader *batch, const WalRecordHeader *record)
+{
+	NodeRecovered *result = recovery->result;
+
+	if (record->index > result->last_index + 1)
+		return damaged(recovery,
+					   "the batch at position %" PRIu64 " holds index %" PRIu64
+					   " after index %" PRIu64,
+					   batch->position, record->index, result->last_index);
+	if (record->index <= result->last_index)
+		result->last_regression = batch->position;
+	result->last_index = record->index;
+	result->last_term = record->term;
+	if (record->index == result->applied_index)
+		recovery->applied_term = record->term;
+	if (record->index > result->applied_index && result->replay_position == 0)
+		result->replay_position = batch->position;
+	return add_run(recovery, record->index, batch->position + wal_batch_sectors(batch->length));
+}
+
+static void
+take_commit(Recovery *recovery, uint64_t index, uint64_t term)
+{
+	HardState *hard_state = &recovery->result->hard_state;
+
+	if (index <= hard_state->commit_index)
+		return;
+	hard_state->commit_index = index;
+	hard_state->commit_term = term;
+	/* Of committed ones only the newest is still looked for. */
+	while (recovery->run_count > 1 && recovery->runs[recovery->run_first + 1].first <= index)
+	{
+		recovery->run_first++;
+		recovery->run_count--;
+	}
+}
+
+/* An entry, which voids what was at its index and behind. */
+static Status
+add_run(Recovery *recovery, uint64_t index, uint64_t end)
+{
+	EntryRun *runs = recovery->runs + recovery->run_first;
+	EntryRun *newest;
+
+	while (recovery->run_count > 0 && runs[recovery->run_count - 1].first >= index)
+		recovery->run_count--;
+	newest = recovery->run_count > 0 ? &runs[recovery->run_count - 1] : NULL;
+	if (newest != NULL && newest->last >= index)
+		newest->last = index - 1;
+	if (newest != NULL && newest->end == end && newest->last + 1 == index)
+	{
+		newest->last = index;
+		return RUSD_OK;
+	}
+	if (recovery->run_first > 0 &&
+		recovery->run_first + recovery->run_count == recovery->run_capacity)
+	{
+		memmove(recovery->runs, runs, recovery->run_count * sizeof(EntryRun));
+		recovery->run_first = 0;
+	}
+	if (recovery->run_first + recovery->run_count == recovery->run_capacity)
+	{
+		size_t capacity = recovery->run_capacity == 0 ? 1024 : 2 * recovery->run_capacity;
+		EntryRun *grown = realloc(recovery->runs, capacity * sizeof(EntryRun));
+
+		if (grown == NULL)
+			return RUSD_NO_MEMORY;
+		recovery->runs = grown;
+		recovery->run_capacity = capacity;
+	}
+	recovery->runs[recovery->run_first + recovery->run_count++] =
+		(EntryRun){.first = index, .last = index, .end = end};
+	return RUSD_OK;
+}
+
+static Status
+finish(Recovery *recovery)
+{
+	NodeRecovered *result = recovery->result;
+	HardState *hard_state = &result->hard_state;
+
+	if (result->last_index < result->applied_index)
+		return damaged(recovery,
+					   "the log ends at index %" PRIu64 " (position %" PRIu64
+					   "), before the checkpoint's index %" PRIu64,
+					   result->last_index, recovery->position, result->applied_index);
+	if (recovery->applied_term != 0 && recovery->applied_term != result->applied_term)
+		return damaged(recovery,
+					   "the entry at the checkpoint's index %" PRIu64 " is of term %" PRIu64
+					   ", not %" PRIu64,
+					   result->applied_index, recovery->applied_term, result->applied_term);
+	/* It was logged behind the entry that it names. */
+	if (hard_state->commit_index > result->last_index)
+		return damaged(recovery,
+					   "the log ends at index %" PRIu64 " (position %" PRIu64
+					   "), but says that index %" PRIu64 " is committed",
+					   result->last_index, recovery->position, hard_state->commit_index);
+	if (hard_state->commit_index < result->applied_index)
+	{
+		hard_state->commit_index = result->applied_index;
+		hard_state->commit_term = result->applied_term;
+	}
+	for (size_t i = 0; i < recovery->run_count; i++)
+	{
+		const EntryRun *run = &recovery->runs[recovery->run_first + i];
+
+		if (run->first <= hard_state->commit_index && hard_state->commit_index <= run->last)
+			result->commit_position = run->end;
+	}
+	result->cluster_id = recovery->newest.cluster_id;
+	result->member_id = recovery->newest.member_id;
+	result->configuration = recovery->newest.configuration;
+	result->next_sequence = recovery->names[recovery->last].sequence + 1;
+	return RUSD_OK;
+}
+
+static Status
+damaged(Recovery *recovery, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	(void) vsnprintf(recovery->message, recovery->message_size, format, args);
+	va_end(args);
+	return RUSD_DAMAGED;
+}

@@ -65,6 +65,10 @@ extern bool pinset_has(const PinSet *set, uint64_t root);
 #define CONTROL_NEW_FILE "control.new"
 #define DATA_FILE "data"
 
+/* Writes and syncs map.0 or map.1. */
+extern Status map_write(FileOps *fs, uint32_t which, uint64_t root, const uint64_t *bitmap,
+						uint64_t bits, uint32_t *crc);
+
 static inline const char *
 map_file_name(uint32_t which)
 {

@@ -33,7 +33,7 @@ typedef struct ControlRecord
 	RaftConfiguration configuration;
 	RootState	root;			/* applied index and term included */
 	uint32_t	map_file;		/* which of the files map.0 and map.1 has the map of used pages */
-	uint32_t	map_crc;		/* of the map's bytes */
+	uint32_t	map_crc;		/* of the whole file, header included */
 	uint64_t	map_bits;		/* pages it covers; 0: no page is used and no file is needed */
 } ControlRecord;
 
@@ -54,6 +54,21 @@ typedef struct CheckpointRoot
 	RaftConfiguration configuration;
 	uint64_t	bitmap_bits;	/* pages that shm->checkpoint_bitmap covers */
 } CheckpointRoot;
+
+StaticAssert(sizeof(CheckpointRoot) <= SHM_CHECKPOINT_ROOT_BYTES, "a root that is handed over has its region");
+
+/* Head of map.0 and map.1; words of 64 bits follow, bit n % 64 of word n / 64 for page n. */
+#define MAP_MAGIC 0x50414d52	/* "RMAP" */
+#define MAP_VERSION 1
+typedef struct MapHeader
+{
+	uint32_t	magic;
+	uint32_t	version;
+	uint64_t	root;			/* number of the checkpoint's root */
+	uint64_t	bits;
+} MapHeader;
+
+StaticAssert(sizeof(MapHeader) == 24, "disk format");
 
 typedef struct Checkpointer Checkpointer;
 

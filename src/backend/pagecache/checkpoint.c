@@ -1,0 +1,435 @@
+/*
+ * checkpoint.c
+ *	  Takes checkpoints: writes the pages that are new in a root, then the control record that makes
+ *them count.
+ *
+ * Checkpointer only; it may block on the data file.  The order is what makes it safe, see README
+ *[pagecache-5]: pages and map are synced, the log is flushed as far as the root has applied it, the
+ *control record is written and synced, and only then durable_root tells the applier that what the
+ *checkpoint before needed may be used again.
+ *
+ * src/backend/pagecache/checkpoint.c
+ */
+#include "rusd.h"
+
+#include <fcntl.h>
+
+#include "ipc/inject.h"
+#include "ipc/shmem.h"
+#include "pagecache/checkpoint.h"
+#include "pagecache_int.h"
+#include "port/crc32c.h"
+#include "utils/log.h"
+
+#define RUN_PAGES 32         /* one write of at most 256 KiB */
+#define PAGES_PER_STEP 256   /* written in one turn */
+#define PAGES_PER_SCAN 65536 /* looked at in one turn */
+/* A long checkpoint is synced in parts, so that the log's syncs never queue behind all of it. */
+#define PAGES_PER_SYNC 4096
+#define RETRY_NS UINT64_C(1000000000)
+
+typedef enum CheckpointPhase
+{
+	PHASE_IDLE,
+	PHASE_ROOT,    /* asked the applier for a root */
+	PHASE_WRITE,   /* pages */
+	PHASE_SYNC,    /* map, data file */
+	PHASE_FLUSH,   /* waits for the log */
+	PHASE_CONTROL, /* control record; then everything that follows from it */
+} CheckpointPhase;
+
+struct Checkpointer
+{
+	Shm *shm;
+	FileOps *fs;
+	const ClockOps *clock;
+	int file;
+	uint64_t interval_ns;
+	uint64_t log_bytes;
+
+	CheckpointPhase phase;
+	ControlRecord record;  /* the newest durable one; what is written next is made from it */
+	uint64_t begun_ns;     /* when the last one began */
+	uint64_t retry_ns;     /* not before, after a lack of room */
+	uint64_t log_position; /* of the last one's root */
+
+	/* under way */
+	uint64_t wanted; /* checkpoint_wanted that it answers */
+	RootState root;
+	uint64_t root_log_position;
+	uint64_t bits;
+	uint64_t next; /* page to look at */
+	uint64_t used_end;
+	uint64_t written;  /* pages, for the log */
+	uint64_t unsynced; /* pages since the last sync */
+	ControlRecord new_record;
+	uint8_t *run; /* RUN_PAGES with their checksums */
+	uint64_t run_first;
+	uint32_t run_count;
+};
+
+static int
+open_data_file(FileOps *fs)
+{
+	int file = fs->open(fs, DATA_FILE, O_RDWR | O_CREAT);
+	int result;
+
+	if (file < 0)
+		return file;
+	/* Whoever made it: its name must be durable before a control record speaks of what is in it. */
+	result = fs->sync_dir(fs, ".");
+	if (result == 0)
+		return file;
+	fs->close(fs, file);
+	return result;
+}
+
+Status
+checkpointer_create(Shm *shm, FileOps *fs, const ClockOps *clock, uint64_t interval_ns,
+					uint64_t log_bytes, Checkpointer **result)
+{
+	Checkpointer *checkpointer = calloc(1, sizeof(*checkpointer));
+	Status status;
+
+	if (checkpointer == NULL)
+		return RUSD_NO_MEMORY;
+	checkpointer->file = -1;
+	checkpointer->shm = shm;
+	checkpointer->fs = fs;
+	checkpointer->clock = clock;
+	checkpointer->interval_ns = interval_ns;
+	checkpointer->log_bytes = log_bytes;
+	checkpointer->begun_ns = clock->monotonic_ns(clock);
+	checkpointer->log_position = atomic_load(&shm->positions->applied_position);
+	checkpointer->run = aligned_alloc(4096, RUN_PAGES * PAGE_BYTES);
+	status = checkpointer->run == NULL ? RUSD_NO_MEMORY : control_read(fs, &checkpointer->record);
+	if (status == RUSD_OK)
+	{
+		checkpointer->file = open_data_file(fs);
+		status = fs_status(Min(checkpointer->file, 0));
+	}
+	if (status != RUSD_OK)
+	{
+		checkpointer_destroy(checkpointer);
+		return status;
+	}
+	atomic_store_explicit(&shm->positions->durable_index, checkpointer->record.root.applied_index,
+						  memory_order_release);
+	atomic_store_explicit(&shm->positions->durable_root, checkpointer->record.root.number,
+						  memory_order_release);
+	*result = checkpointer;
+	return RUSD_OK;
+}
+
+void
+checkpointer_destroy(Checkpointer *checkpointer)
+{
+	if (checkpointer == NULL)
+		return;
+	if (checkpointer->file >= 0)
+		checkpointer->fs->close(checkpointer->fs, checkpointer->file);
+	free(checkpointer->run);
+	free(checkpointer);
+}
+
+/* ---- when
+ * --------------------------------------------------------------------------------------------------
+ */
+
+static bool
+something_changed(const Checkpointer *checkpointer)
+{
+	RootState root;
+
+	shm_root_read(checkpointer->shm, &root);
+	return root.number != checkpointer->record.root.number;
+}
+
+static Status
+begin_if_due(Checkpointer *checkpointer)
+{
+	ShmRequests *requests = checkpointer->shm->requests;
+	uint64_t now = checkpointer->clock->monotonic_ns(checkpointer->clock);
+	uint64_t log =
+		atomic_load_explicit(&checkpointer->shm->positions->applied_position, memory_order_relaxed);
+	uint64_t done = atomic_load_explicit(&requests->checkpoint_done, memory_order_relaxed);
+	bool wanted;
+
+	/* Read before the root is asked for: the root has all that whoever wanted it had published. */
+	checkpointer->wanted = atomic_load_explicit(&requests->checkpoint_wanted, memory_order_acquire);
+	wanted = checkpointer->wanted != done;
+	if (now < checkpointer->retry_ns)
+		return RUSD_AGAIN;
+	if (!wanted && now - checkpointer->begun_ns < checkpointer->interval_ns &&
+		(log <= checkpointer->log_position ||
+		 log - checkpointer->log_position <= checkpointer->log_bytes))
+		return RUSD_AGAIN;
+	if (!something_changed(checkpointer))
+	{
+		if (!wanted)
+			return RUSD_AGAIN;
+		atomic_store_explicit(&requests->checkpoint_done, checkpointer->wanted,
+							  memory_order_release);
+		latch_set(&checkpointer->shm->latches[PROC_APPLIER]);
+		return RUSD_OK;
+	}
+	checkpointer->begun_ns = now;
+	atomic_fetch_add_explicit(&requests->root_wanted, 1, memory_order_release);
+	latch_set(&checkpointer->shm->latches[PROC_APPLIER]);
+	checkpointer->phase = PHASE_ROOT;
+	return RUSD_OK;
+}
+
+static Status
+take_root(Checkpointer *checkpointer)
+{
+	const CheckpointRoot *given = checkpointer->shm->checkpoint_root;
+	uint64_t wanted =
+		atomic_load_explicit(&checkpointer->shm->requests->root_wanted, memory_order_relaxed);
+
+	/* Pairs with the applier's release: what it handed over is whole, and does not change until
+	 * asked again. */
+	if (atomic_load_explicit(&given->root_given, memory_order_acquire) != wanted)
+		return RUSD_AGAIN;
+	Check(given->bitmap_bits <= checkpointer->shm->layout.frame_count);
+	checkpointer->root = given->root;
+	checkpointer->root_log_position = given->log_position;
+	checkpointer->bits = given->bitmap_bits;
+	checkpointer->next = 0;
+	checkpointer->used_end = 0;
+	checkpointer->written = 0;
+	checkpointer->unsynced = 0;
+	checkpointer->run_count = 0;
+	checkpointer->new_record = checkpointer->record;
+	checkpointer->new_record.hard_state = given->hard_state;
+	checkpointer->new_record.configuration = given->configuration;
+	checkpointer->new_record.root = given->root;
+	checkpointer->new_record.map_file = checkpointer->record.map_file == 0 ? 1 : 0;
+	checkpointer->new_record.map_bits = given->bitmap_bits;
+	checkpointer->phase = PHASE_WRITE;
+	return RUSD_OK;
+}
+
+/* ---- pages
+ * ---------------------------------------------------------------------------------------------------
+ */
+
+static Status
+write_run(Checkpointer *checkpointer)
+{
+	size_t bytes = (size_t) checkpointer->run_count * PAGE_BYTES;
+	ssize_t result;
+
+	if (bytes == 0)
+		return RUSD_OK;
+	result = checkpointer->fs->pwrite(checkpointer->fs, checkpointer->file, checkpointer->run,
+									  bytes, checkpointer->run_first * PAGE_BYTES);
+	if (INJECT_ERROR("checkpoint-write"))
+		result = -ENOSPC;
+	checkpointer->written += checkpointer->run_count;
+	checkpointer->unsynced += checkpointer->run_count;
+	checkpointer->run_count = 0;
+	return fs_status(Min(result, 0));
+}
+
+/* A published page is never changed, so that it can be copied at any time; the checksum goes into
+ * the copy. */
+static Status
+add_to_run(Checkpointer *checkpointer, uint64_t page)
+{
+	uint8_t *to;
+	PageHeader *header;
+	Status status;
+
+	if (checkpointer->run_count == RUN_PAGES ||
+		page != checkpointer->run_first + checkpointer->run_count)
+	{
+		status = write_run(checkpointer);
+		if (status != RUSD_OK)
+			return status;
+		checkpointer->run_first = page;
+	}
+	to = checkpointer->run + (size_t) checkpointer->run_count * PAGE_BYTES;
+	memcpy(to, checkpointer->shm->frames + page * PAGE_BYTES, PAGE_BYTES);
+	header = (PageHeader *) to;
+	Check(header->number == page);
+	header->crc = page_checksum(header);
+	checkpointer->run_count++;
+	return RUSD_OK;
+}
+
+/* Those of the pages [from, from + 64) that are used and were born after the last checkpoint's
+ * root. */
+static Status
+write_word(Checkpointer *checkpointer, uint64_t word, uint32_t *pages)
+{
+	const PageMeta *meta = checkpointer->shm->page_meta;
+
+	for (uint64_t bits = checkpointer->shm->checkpoint_bitmap[word]; bits != 0; bits &= bits - 1)
+	{
+		uint64_t page = word * 64 + (uint64_t) __builtin_ctzll(bits);
+		Status status;
+
+		if (page >= checkpointer->bits)
+			break;
+		checkpointer->used_end = page + 1;
+		if (atomic_load_explicit(&meta[page].birth, memory_order_relaxed) <=
+			checkpointer->record.root.number)
+			continue;
+		status = add_to_run(checkpointer, page);
+		if (status != RUSD_OK)
+			return status;
+		(*pages)++;
+	}
+	return RUSD_OK;
+}
+
+static Status
+write_pages(Checkpointer *checkpointer)
+{
+	uint64_t end = Min(checkpointer->bits, checkpointer->next + PAGES_PER_SCAN);
+	uint32_t pages = 0;
+	Status status = RUSD_OK;
+
+	while (status == RUSD_OK && checkpointer->next < end && pages < PAGES_PER_STEP)
+	{
+		status = write_word(checkpointer, checkpointer->next / 64, &pages);
+		checkpointer->next += 64;
+	}
+	if (status == RUSD_OK && checkpointer->next >= checkpointer->bits)
+	{
+		status = write_run(checkpointer);
+		checkpointer->phase = PHASE_SYNC;
+	}
+	else if (status == RUSD_OK && checkpointer->unsynced >= PAGES_PER_SYNC)
+	{
+		checkpointer->unsynced = 0;
+		if (checkpointer->fs->sync(checkpointer->fs, checkpointer->file) < 0)
+			status = RUSD_IO;
+	}
+	return status;
+}
+
+static Status
+sync_pages(Checkpointer *checkpointer)
+{
+	Status status = map_write(checkpointer->fs, checkpointer->new_record.map_file,
+							  checkpointer->root.number, checkpointer->shm->checkpoint_bitmap,
+							  checkpointer->bits, &checkpointer->new_record.map_crc);
+
+	if (status != RUSD_OK)
+		return status;
+	INJECT("checkpoint-before-sync");
+	/* Whatever a sync reports, the kernel may have dropped the pages by now: never tried again. */
+	if (checkpointer->fs->sync(checkpointer->fs, checkpointer->file) < 0 ||
+		INJECT_ERROR("checkpoint-sync"))
+		return RUSD_IO;
+	checkpointer->phase = PHASE_FLUSH;
+	return RUSD_OK;
+}
+
+/* ---- the control record, and what follows from it
+ * ---------------------------------------------------------- */
+
+/*
+ * Cuts the file behind the last page that anybody needs: this checkpoint, or a reader of an older
+ * root whose page has never been loaded.
+ */
+static Status
+cut_file(Checkpointer *checkpointer)
+{
+	FileOps *fs = checkpointer->fs;
+	int64_t size = fs->size(fs, checkpointer->file);
+	uint64_t pages;
+	uint64_t frames = checkpointer->shm->layout.frame_count;
+
+	if (size < 0)
+		return RUSD_IO;
+	for (pages = ((uint64_t) size + PAGE_BYTES - 1) / PAGE_BYTES; pages > checkpointer->used_end;
+		 pages--)
+	{
+		uint32_t state;
+
+		if (pages > frames)
+			continue;
+		state = atomic_load_explicit(&checkpointer->shm->page_meta[pages - 1].state,
+									 memory_order_acquire);
+		if (state == PAGE_ABSENT || state == PAGE_LOADING)
+			break;
+	}
+	if (pages * PAGE_BYTES >= (uint64_t) size)
+		return RUSD_OK;
+	return fs_status(fs->truncate(fs, checkpointer->file, pages * PAGE_BYTES));
+}
+
+static Status
+finish(Checkpointer *checkpointer)
+{
+	Shm *shm = checkpointer->shm;
+	Status status;
+
+	INJECT("checkpoint-before-control");
+	status = control_write(checkpointer->fs, &checkpointer->new_record);
+	if (status != RUSD_OK)
+		return status;
+	INJECT("checkpoint-after-control");
+	checkpointer->record = checkpointer->new_record;
+	checkpointer->log_position = checkpointer->root_log_position;
+	atomic_store_explicit(&shm->positions->durable_root, checkpointer->root.number,
+						  memory_order_release);
+	atomic_store_explicit(&shm->positions->durable_index, checkpointer->root.applied_index,
+						  memory_order_release);
+	checkpointer->phase = PHASE_IDLE;
+	status = cut_file(checkpointer);
+	atomic_store_explicit(&shm->requests->checkpoint_done, checkpointer->wanted,
+						  memory_order_release);
+	/* Pages can be used again, segments removed. */
+	latch_set(&shm->latches[PROC_APPLIER]);
+	latch_set(&shm->latches[PROC_WALWRITER]);
+	log_debug("checkpoint complete", LOG_UNSIGNED("root", checkpointer->root.number),
+			  LOG_UNSIGNED("applied-index", checkpointer->root.applied_index),
+			  LOG_UNSIGNED("pages-written", checkpointer->written),
+			  LOG_UNSIGNED("pages", checkpointer->used_end),
+			  LOG_TIME("took", checkpointer->clock->monotonic_ns(checkpointer->clock) -
+								   checkpointer->begun_ns));
+	return status;
+}
+
+static Status
+turn(Checkpointer *checkpointer)
+{
+	switch (checkpointer->phase)
+	{
+		case PHASE_IDLE:
+			return begin_if_due(checkpointer);
+		case PHASE_ROOT:
+			return take_root(checkpointer);
+		case PHASE_WRITE:
+			return write_pages(checkpointer);
+		case PHASE_SYNC:
+			return sync_pages(checkpointer);
+		case PHASE_FLUSH:
+			if (atomic_load_explicit(&checkpointer->shm->positions->flushed, memory_order_acquire) <
+				checkpointer->root_log_position)
+				return RUSD_AGAIN;
+			checkpointer->phase = PHASE_CONTROL;
+			return RUSD_OK;
+		case PHASE_CONTROL:
+			return finish(checkpointer);
+	}
+	return RUSD_INVALID;
+}
+
+Status
+checkpointer_step(Checkpointer *checkpointer)
+{
+	Status status = turn(checkpointer);
+
+	if (status == RUSD_NO_ROOM)
+	{
+		/* The checkpoint before stays, and with it all that it needs. */
+		checkpointer->phase = PHASE_IDLE;
+		checkpointer->retry_ns = checkpointer->clock->monotonic_ns(checkpointer->clock) + RETRY_NS;
+	}
+	return status;
+}

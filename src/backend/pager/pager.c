@@ -1,0 +1,42 @@
+/*
+ * pager.c
+ *	  Process pager: reads the pages that others miss.
+ *
+ * May block on the data file and on nothing else; never writes it and never syncs.
+ *
+ * src/backend/pager/pager.c
+ */
+#include "rusd.h"
+
+#include <fcntl.h>
+
+#include "btree/btree.h"
+#include "ipc/process.h"
+#include "pagecache/page.h"
+#include "pager/pager.h"
+#include "utils/log.h"
+
+/* Marks lie where backends can spoil them: a lost one is said again by whoever waits, within its
+ * own tick. */
+#define PAGER_TICK_MS 1000
+
+does_not_return void
+pager_main(void)
+{
+	/* Made here if it is new; whoever writes into it makes its name durable. */
+	int file = my_fs->open(my_fs, "data", O_RDWR | O_CREAT);
+
+	if (file < 0)
+		log_stop("cannot open the data file", LOG_ERRNO(file));
+	for (;;)
+	{
+		latch_reset(my_latch);
+		if (stop_requested)
+			break;
+		while (pager_step(my_shm, my_fs, file, tree_page_is_sane) == RUSD_OK)
+			continue;
+		(void) latch_wait(my_latch, PAGER_TICK_MS, WAIT_EVENT_PAGER_MAIN);
+	}
+	my_fs->close(my_fs, file);
+	exit(0);
+}

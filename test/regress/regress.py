@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Runs the scripts of the schedule through rusdctl and compares what comes out, byte for byte. TAP.
 
     regress.py --server rusd --ctl rusdctl [NAME ...]         those named, else all of the schedule

@@ -1,0 +1,148 @@
+#!/usr/bin/python3
+"""A backend that dies costs its own connection only.
+
+    backends.py --server build/gcc/rusd [--kills 300] [--seed N]
+
+Steady connections read and write without pause. Others come, do the same with larger things, and their backends get
+SIGKILL at any moment. In the end: no steady connection saw an error or was made anew, the essential processes are those from
+the beginning, and /metrics show as many slots, rings, pins and frames in use as before.
+
+test/cluster/backends.py
+"""
+import argparse
+import os
+import random
+import signal
+import sys
+import threading
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from node import Client, Failure, Node, Tap, check, wait_until          # noqa: E402
+
+STEADY = 4
+VICTIMS = 4
+# What has to be as it was: gauges of what is held, by their names in /metrics.
+HELD = ["rusd_slots_in_use", "rusd_slots_dying", "rusd_pins", "rusd_result_pins", "rusd_snapshot_pins", "rusd_ring_bytes", "rusd_backend_memory_bytes",
+        "rusd_frames_reserved"]
+
+
+class Steady(threading.Thread):
+    """Reads and writes one after the other; the first error ends it."""
+
+    def __init__(self, number, endpoint):
+        super().__init__()
+        self.number, self.client, self.stop, self.done, self.error = number, Client(endpoint), threading.Event(), 0, None
+
+    def run(self):
+        key = b"steady/%d" % self.number
+        try:
+            while not self.stop.is_set():
+                value = b"%d" % self.done
+                put = self.client.put(key, value)
+                got = self.client.range(key)
+                if got.kvs[0].value != value or got.header.revision < put.header.revision:
+                    raise Failure("read %s after having written %s" % (got.kvs[0].value, value))
+                self.done += 1
+        except Exception as error:          # whatever it is, it must not happen
+            self.error = error
+
+
+def victim(number, endpoint, seed, stop):
+    """Connection after connection, each busy with several things at once until it breaks."""
+    import grpc
+    chooser = random.Random(seed)
+    while not stop.is_set():
+        client = Client(endpoint)
+        try:
+            while not stop.is_set():
+                calls = [client.begin("KV/Put", client.message("PutRequest", key=b"victim/%d/%d" % (number, i), value=b"x" * chooser.choice([10, 1000, 100000])), 10)
+                         for i in range(chooser.randint(0, 4))]
+                calls += [client.begin("KV/Range", client.message("RangeRequest", key=b"victim/", range_end=b"victim0"), 10) for _ in range(2)]
+                calls += [client.begin("KV/DeleteRange", client.message("DeleteRangeRequest", key=b"victim/%d/1" % number, prev_kv=True), 10)]
+                for call in calls:
+                    call.result()
+        except grpc.RpcError:
+            pass
+        finally:
+            client.close()
+
+
+def essentials(server):
+    return sorted(pid for pid, kind in server.processes().items() if kind != "backend")
+
+
+def held(server):
+    """What /metrics say is held; a name that is not there would make this test blind."""
+    metrics = server.metrics()
+    found = {name: value for name, value in metrics.items() if name.split("{")[0] in HELD}
+    check(found, "/metrics show none of %s" % ", ".join(HELD))
+    return found
+
+
+def backends_die(server, args, seed):
+    chooser = random.Random(seed)
+    steady = [Steady(i, server.endpoint) for i in range(STEADY)]
+    for s in steady:
+        s.start()
+    wait_until(lambda: all(s.done > 5 or s.error for s in steady), "the steady connections work")
+    protected = set(server.of_kind("backend"))
+    check(len(protected) >= STEADY, "%d backends for %d connections" % (len(protected), STEADY))
+    fixed = essentials(server)
+    stop, killed = threading.Event(), 0
+    victims = [threading.Thread(target=victim, args=(i, server.endpoint, chooser.getrandbits(64), stop)) for i in range(VICTIMS)]
+    before = held(server)
+    for t in victims:
+        t.start()
+    try:
+        while killed < args.kills:
+            def candidates():
+                for s in steady:
+                    if s.error:
+                        raise Failure("after %d kills a steady connection got: %s" % (killed, s.error))
+                return [pid for pid in server.of_kind("backend") if pid not in protected]
+            pid = chooser.choice(wait_until(candidates, "there are backends to kill"))
+            if chooser.random() < 0.5:      # let it work a little: until somebody has been answered again
+                mark = sum(s.done for s in steady)
+                wait_until(lambda: sum(s.done for s in steady) >= mark + chooser.randint(1, 20) or any(s.error for s in steady), "steady connections go on")
+            try:
+                os.kill(pid, signal.SIGKILL)
+                killed += 1
+            except ProcessLookupError:
+                pass
+    finally:
+        stop.set()
+        for t in victims:
+            t.join(60)
+        for s in steady:
+            s.stop.set()
+        for s in steady:
+            s.join(60)
+    for s in steady:
+        check(s.error is None, "a steady connection got: %s" % s.error)
+    check(protected <= set(server.of_kind("backend")), "a steady connection has another backend than at the beginning")
+    check(essentials(server) == fixed, "essential processes changed: %s, then %s" % (fixed, essentials(server)))
+    print("# %d backends killed, %d reads and writes on %d steady connections" % (killed, sum(s.done for s in steady), STEADY))
+    try:
+        wait_until(lambda: set(server.of_kind("backend")) == protected and held(server) == before, "everything held is given back", 20)
+    except Failure:
+        after = held(server)
+        raise Failure("still held: %s" % {k: (before.get(k), v) for k, v in after.items() if before.get(k) != v}) from None
+    for s in steady:
+        s.client.close()
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--server", required=True)
+    p.add_argument("--kills", type=int, default=300)
+    p.add_argument("--seed", type=int, default=None)
+    args = p.parse_args()
+    seed = args.seed if args.seed is not None else random.SystemRandom().randrange(1 << 32)
+    tap = Tap()
+    print("# to repeat: backends.py --server %s --kills %d --seed %d" % (args.server, args.kills, seed))
+    with Node(args.server, ["--log-level=warn"]) as server:
+        tap.run("%d backends killed under load (seed %d)" % (args.kills, seed), backends_die, server, args, seed)
+    tap.end()
+
+
+main()

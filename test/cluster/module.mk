@@ -1,0 +1,31 @@
+# Real processes: killed, signalled, starved (README here).
+# Points are compiled in by INJECT=1: targets that need them build that variant and run its server.
+
+INJECT_SERVER := $(if $(INJECT),$(BUILD),$(BUILD)-inject)/rusd
+inject-build:
+	+@$(MAKE) --no-print-directory INJECT=1 $(INJECT_SERVER)
+.PHONY: inject-build
+
+# Counts: ROUNDS and KILLS of make check; make check-asan takes a tenth, check-long the full ones.
+ROUNDS ?= 50
+KILLS ?= 300
+SEED ?=
+seed = $(if $(SEED),--seed $(SEED))
+
+check-crash: inject-build
+	@test/run-tap $(if $(V),-v) -t 3000 "test/cluster/torture.py --server $(INJECT_SERVER) --rounds $(ROUNDS) $(seed)" \
+		"test/cluster/sync.py --server $(INJECT_SERVER)"
+
+check-backends: $(BUILD)/rusd
+	@test/run-tap $(if $(V),-v) -t 3000 "test/cluster/backends.py --server $(BUILD)/rusd --kills $(KILLS) $(seed)"
+
+check-processes: $(BUILD)/rusd
+	@test/run-tap $(if $(V),-v) "test/cluster/processes.py --server $(BUILD)/rusd" "test/cluster/disk_full.py --server $(BUILD)/rusd"
+
+check-crash-long:
+	+@$(MAKE) --no-print-directory check-crash ROUNDS=1000
+check-backends-long:
+	+@$(MAKE) --no-print-directory check-backends KILLS=10000
+.PHONY: check-crash check-backends check-processes check-crash-long check-backends-long
+CHECK_TARGETS += check-crash check-backends check-processes
+CHECK_LONG_TARGETS += check-crash-long check-backends-long

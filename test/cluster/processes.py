@@ -1,0 +1,190 @@
+#!/usr/bin/python3
+"""The node is its postmaster: deaths of its processes, signals, a second node, restarts.
+
+    processes.py --server build/gcc/rusd
+
+test/cluster/processes.py
+"""
+import argparse
+import os
+import signal
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from node import Client, Node, Tap, alive, check, children_of, error_of, wait_until     # noqa: E402
+
+ESSENTIAL = ["raft", "walwriter", "applier", "pager", "checkpointer"]
+QUIET = ["--log-level=warn"]
+SOON = 10.0                     # seconds in which a node has recovered
+
+
+def put_and_get(server, key, value, limit=SOON):
+    """Through a connection of its own, retried until it works."""
+    def works():
+        client = Client(server.endpoint)
+        try:
+            if error_of(client.put, key, value, timeout=2) is None:
+                return client.range(key).kvs[0].value == value
+            return False
+        finally:
+            client.close()
+    wait_until(works, "the node takes a write", limit)
+
+
+def essential_dies(program, kind):
+    with Node(program, QUIET) as server:
+        put_and_get(server, b"before", b"1")
+        before = server.processes()
+        pids = [p for p, k in before.items() if k == kind]
+        check(len(pids) == 1, "%d processes called %s: %s" % (len(pids), kind, before))
+        began = time.monotonic()
+        os.kill(pids[0], signal.SIGKILL)
+        wait_until(lambda: not any(alive(p) for p in before), "the other processes are stopped")
+        put_and_get(server, b"after", b"2")
+        print("# %s killed: a write %.2f s later" % (kind, time.monotonic() - began))
+        check(server.process.poll() is None, "the postmaster ended")
+        client = Client(server.endpoint)
+        check(client.range(b"before").kvs[0].value == b"1", "an answered write is lost")
+        client.close()
+
+
+def all_kinds_are_there(program):
+    with Node(program, QUIET) as server:
+        kinds = sorted(server.processes().values())
+        check(sorted(k for k in kinds if k != "backend") == sorted(ESSENTIAL), "processes: %s" % kinds)
+
+
+def postmaster_dies(program):
+    with Node(program, QUIET) as server:
+        put_and_get(server, b"k", b"1")
+        client = Client(server.endpoint)
+        client.range(b"k")
+        family = children_of(server.pid)
+        check(len(family) >= 6, "children: %s" % family)
+        server.send(signal.SIGKILL)
+        server.wait()
+        wait_until(lambda: not any(alive(p) for p in family), "all processes are gone", 2)
+        server.start(SOON)              # same directory, same ports, at once
+        put_and_get(server, b"k", b"2")
+        client.close()
+
+
+def killed_again_and_again(program):
+    """SIGKILL and a new start right away, ten times: a start waits for what is left of the one before."""
+    with Node(program, QUIET) as server:
+        for i in range(10):
+            put_and_get(server, b"k%d" % i, b"1")
+            server.send(signal.SIGKILL)
+            server.process.wait()
+            server.start(SOON)
+        client = Client(server.endpoint)
+        check(client.range(b"k", b"l", count_only=True).count == 10, "an answered write is lost")
+        client.close()
+
+
+def second_node(program):
+    with Node(program, QUIET) as server:
+        put_and_get(server, b"k", b"1")
+        second = Node(program, QUIET, directory=server.directory, start=False)
+        second.logfile += ".second"
+        began = time.monotonic()
+        second.launch()
+        status = second.wait(SOON)
+        check(status not in (0, None) and status > 0, "the second node ended with status %s" % status)
+        print("# a second node failed after %.2f s: %s" % (time.monotonic() - began, (second.log() or [""])[-1][:200]))
+        put_and_get(server, b"k", b"2")
+
+
+def ends_by_signal(program, number, wanted):
+    with Node(program, QUIET) as server:
+        put_and_get(server, b"k", b"1")
+        client = Client(server.endpoint)        # an idle connection does not hold it up
+        client.range(b"k")
+        family = children_of(server.pid)
+        began = time.monotonic()
+        server.send(number)
+        status = server.wait()
+        check(status == wanted, "ended with %s instead of %s" % (status, wanted))
+        check(not any(alive(p) for p in family), "a process outlived the postmaster")
+        print("# ended %.2f s after the signal" % (time.monotonic() - began))
+        client.close()
+        server.start()
+        client = Client(server.endpoint)
+        check(client.range(b"k").kvs[0].value == b"1", "an answered write is lost")
+        client.close()
+
+
+def status_in_a_shell(program):
+    """What a shell sees of SIGTERM: 143."""
+    import subprocess
+    with Node(program, QUIET, start=False) as server:
+        # the shell starts the node, hands out its id, and says how it ended
+        shell = subprocess.Popen(["sh", "-c", '"$@" 2>"$LOG" & echo $!; wait $!; echo $?', "sh"] + server.argv(), stdout=subprocess.PIPE, text=True,
+                                 env=dict(os.environ, LOG=server.logfile))
+        pid = int(shell.stdout.readline())
+        try:
+            wait_until(server.healthy, "the node serves")
+            os.kill(pid, signal.SIGTERM)
+            check(shell.stdout.readline().strip() == "143", "the shell saw another status than 143")
+        finally:
+            if shell.poll() is None and alive(pid):
+                os.kill(pid, signal.SIGKILL)
+            shell.wait()
+            shell.stdout.close()
+
+
+def requests_in_flight_finish(program):
+    """SIGTERM while writes are under way: each is answered and then there, or gets an error."""
+    with Node(program, QUIET) as server:
+        client = Client(server.endpoint)
+        client.put(b"a", b"1")
+        calls = [client.begin("KV/Put", client.message("PutRequest", key=b"%d" % i, value=b"x" * 5000), 20) for i in range(200)]
+        server.send(signal.SIGTERM)
+        answered = [i for i, c in enumerate(calls) if c.exception() is None]
+        server.wait()
+        client.close()
+        server.start()
+        client = Client(server.endpoint)
+        for i in answered:
+            check(client.range(b"%d" % i).count == 1, "write %d was answered and is lost" % i)
+        print("# %d of %d writes were answered" % (len(answered), len(calls)))
+        client.close()
+
+
+def foreign_directories(program):
+    """A directory of etcd's is refused, and says so."""
+    with Node(program, QUIET, start=False) as server:
+        os.makedirs(os.path.join(server.data, "member", "snap"))
+        os.makedirs(os.path.join(server.data, "member", "wal"))
+        server.launch()
+        status = server.wait(SOON)
+        check(status > 0, "ended with %s" % status)
+        check(server.logged("etcd"), "the message does not say why: %s" % server.log()[-1:])
+        check(os.listdir(server.data) == ["member"], "it left something in the directory of etcd: %s" % os.listdir(server.data))
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--server", required=True)
+    p.add_argument("-k", default="", help="only tests whose name contains this")
+    args = p.parse_args()
+    tap = Tap()
+    tests = [("every kind of process is there", all_kinds_are_there)]
+    tests += [("SIGKILL to the %s: the node serves again" % kind, essential_dies, kind) for kind in ESSENTIAL]
+    tests += [("SIGKILL to the postmaster: all are gone, a new start works", postmaster_dies),
+              ("SIGKILL and start, ten times", killed_again_and_again),
+              ("a second node on the same directory fails at once", second_node),
+              ("SIGTERM ends by the signal", ends_by_signal, signal.SIGTERM, -signal.SIGTERM),
+              ("SIGINT ends by the signal", ends_by_signal, signal.SIGINT, -signal.SIGINT),
+              ("SIGQUIT ends at once", ends_by_signal, signal.SIGQUIT, 2),
+              ("a shell sees status 143 after SIGTERM", status_in_a_shell),
+              ("writes in flight at SIGTERM are answered truly", requests_in_flight_finish),
+              ("a directory of etcd's is refused", foreign_directories)]
+    for name, function, *arguments in tests:
+        if args.k in name:
+            tap.run(name, function, args.server, *arguments)
+    tap.end()
+
+
+main()

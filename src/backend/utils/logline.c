@@ -33,7 +33,8 @@ typedef struct Line
 static void
 put(Line *line, const char *text, size_t length)
 {
-	if (line->full || length > (size_t) (line->limit - line->next))
+	/* A closing quote may stand behind the limit, so the difference may be negative. */
+	if (line->full || (ptrdiff_t) length > line->limit - line->next)
 	{
 		line->full = true;
 		return;

@@ -63,7 +63,7 @@ take_digits(const char **p, uint64_t *value)
 	return *p != start;
 }
 
-/* The part behind the point, as digits and their scale; digits beyond 18 do not matter. */
+/* The part behind the point, as digits and their scale; digits beyond 19 do not matter. */
 static bool
 take_fraction(const char **p, uint64_t *digits, double *scale)
 {
@@ -73,7 +73,7 @@ take_fraction(const char **p, uint64_t *digits, double *scale)
 	*scale = 1;
 	for (; **p >= '0' && **p <= '9'; (*p)++)
 	{
-		if (*digits >= 100000000000000000u)
+		if (*digits > (uint64_t) INT64_MAX / 10)
 			continue;
 		*digits = *digits * 10 + (uint64_t) (**p - '0');
 		*scale *= 10;

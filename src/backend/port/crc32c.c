@@ -147,9 +147,9 @@ crc32c_portable(uint32_t before, const void *data, size_t length)
 		 */
 		uint64_t word = load64(p) ^ crc;
 
-		crc = 0;
-		for (int k = 0; k < 8; k++)
-			crc ^= tables[7 - k][(word >> (8 * k)) & 0xff];
+		crc = tables[7][word & 0xff] ^ tables[6][word >> 8 & 0xff] ^ tables[5][word >> 16 & 0xff] ^
+			  tables[4][word >> 24 & 0xff] ^ tables[3][word >> 32 & 0xff] ^
+			  tables[2][word >> 40 & 0xff] ^ tables[1][word >> 48 & 0xff] ^ tables[0][word >> 56];
 	}
 	for (; length > 0; p++, length--)
 		crc = (crc >> 8) ^ tables[0][(crc ^ *p) & 0xff];

@@ -393,7 +393,7 @@ config_announce(void)
 {
 	for (int i = 0; i < param_count; i++)
 		announce_variable(&params[i]);
-	for (char **entry = environ; *entry != NULL; entry++)
+	for (char **entry = environ; entry != NULL && *entry != NULL; entry++)
 		announce_unknown(*entry);
 	for (int i = 0; i < ignored_flag_count; i++)
 	{

@@ -1,0 +1,3 @@
+UNIT_TESTS += test_config
+test_config_OBJS := $(addprefix src/backend/utils/,arena.o config.o config_check.o config_derive.o \
+	config_gates.o config_help.o config_params.o config_urls.o log.o logline.o status.o units.o)

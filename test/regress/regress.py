@@ -38,8 +38,8 @@ VARIABLE = re.compile(r"^([A-Z_]+)=(.*)$")
 
 def names_of(server, ctl):
     """[(pattern, name)]: what is the server's own choice."""
-    out = subprocess.run([ctl, "--endpoints", server.endpoint, "member", "list", "-w", "json", "--hex"], capture_output=True, text=True, check=True).stdout
-    cluster, member = re.search(r'"cluster_id":"(\w+)"', out).group(1), re.search(r'"member_id":"(\w+)"', out).group(1)
+    out = subprocess.run([ctl, "--endpoints", server.endpoint, "member", "list", "-w", "json"], capture_output=True, text=True, check=True).stdout
+    cluster, member = ["%x" % int(re.search(r'"%s":(\d+)' % x, out).group(1)) for x in ("cluster_id", "member_id")]
     return [(server.endpoint, "ENDPOINT"), ("127.0.0.1:%d" % server.peer, "PEER"), (cluster, "CLUSTER"), (member, "MEMBER"),
             (str(int(cluster, 16)), "CLUSTER"), (str(int(member, 16)), "MEMBER")]
 
@@ -149,4 +149,5 @@ def main():
     sys.exit(1 if bad else 0)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,22 @@
+# What is run all together.  A folder of tests registers its target with CHECK_TARGETS +=, what takes
+# longer with CHECK_LONG_TARGETS +=.  Run by recipes, so the lists are whole by then.
+
+# make check: everything that needs no network, in the plain build.
+check: all
+	@test/all/run-targets $(sort $(CHECK_TARGETS) check-unit)
+
+# The same in a build with sanitizers and injection points, at a tenth of the counts.
+check-asan:
+	+@$(MAKE) --no-print-directory ASAN=1 INJECT=1 all
+	@ASAN_OPTIONS=detect_leaks=1:$$ASAN_OPTIONS \
+		test/all/run-targets ASAN=1 INJECT=1 ROUNDS=5 KILLS=30 SEEDS=100 $(sort $(filter-out lint check-lint,$(CHECK_TARGETS)) check-unit)
+
+# The full counts: at most an hour.
+check-long: all
+	@test/all/run-targets SEEDS=200000 $(sort $(CHECK_TARGETS) check-unit) $(sort $(CHECK_LONG_TARGETS))
+
+# README's two commands in a debootstrapped Debian 12; needs root and the network.
+check-fresh:
+	@test/run-tap -v -t 3000 test/all/check-fresh
+
+.PHONY: check check-asan check-long check-fresh

@@ -1,0 +1,7 @@
+# Other people's clients against rusd and etcd (README here). Not part of make check: needs etcd.
+
+ETCD ?= etcd
+ETCDCTL ?= etcdctl
+check-clients: $(BUILD)/rusd
+	@test/run-tap -v "test/clients/clients.py --server $(BUILD)/rusd --etcd $(ETCD) --etcdctl $(ETCDCTL)"
+.PHONY: check-clients

@@ -17,3 +17,5 @@ RUSD_COUNTER(SENT_BYTES, "etcd_network_client_grpc_sent_bytes_total", "", "The t
 RUSD_COUNTER(SNAPSHOTS_ENDED, "rusd_snapshots_ended_total", "", "Reads that were ended because room ran short.")
 RUSD_COUNTER(MEMORY_REFUSED, "rusd_memory_refused_total", "", "Requests refused because --backend-memory was used up.")
 RUSD_COUNTER(CONNECTIONS_REFUSED, "rusd_connections_refused_total", "", "Connections closed because --max-connections were in use or no process could be made.")
+RUSD_COUNTER(HEALTH_SUCCESS, "etcd_server_health_success", "", "The total number of successful health checks")
+RUSD_COUNTER(HEALTH_FAILURES, "etcd_server_health_failures", "", "The total number of failed health checks")

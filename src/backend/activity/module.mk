@@ -1,0 +1,2 @@
+SERVER_OBJS += src/backend/activity/metrics.o
+SERVER_OBJS += src/backend/activity/procinfo.o

@@ -1,0 +1,17 @@
+SERVER_OBJS += src/backend/rpc/answer.o
+SERVER_OBJS += src/backend/rpc/cluster.o
+SERVER_OBJS += src/backend/rpc/decode.o
+SERVER_OBJS += src/backend/rpc/dispatch.o
+SERVER_OBJS += src/backend/rpc/header.o
+SERVER_OBJS += src/backend/rpc/health.o
+SERVER_OBJS += src/backend/rpc/http.o
+SERVER_OBJS += src/backend/rpc/intercept.o
+SERVER_OBJS += src/backend/rpc/kv.o
+SERVER_OBJS += src/backend/rpc/maintenance.o
+SERVER_OBJS += src/backend/rpc/propose.o
+SERVER_OBJS += src/backend/rpc/quota.o
+SERVER_OBJS += src/backend/rpc/rpc.o
+SERVER_OBJS += src/backend/rpc/snapshots.o
+SERVER_OBJS += src/backend/rpc/txn.o
+SERVER_OBJS += src/backend/rpc/txnanswer.o
+SERVER_OBJS += src/backend/rpc/txncheck.o

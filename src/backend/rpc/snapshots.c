@@ -1,0 +1,134 @@
+/*
+ * snapshots.c
+ *	  Snapshots of the store as the reads of one backend share them.
+ *
+ * Small reads share the snapshot of their turn.  It is used for a read only while it is still the
+ *newest: the root's change count tells with one load, so a request that has come in later in the
+ *same turn, and may know of a later write, never gets an older state than that.  What is slow (a
+ *large answer, a hash) keeps a reference of its own.  Runs in backends.
+ *
+ * src/backend/rpc/snapshots.c
+ */
+#include "rusd.h"
+
+#include "rpc_int.h"
+
+static uint64_t
+root_change(const Rpc *rpc)
+{
+	return atomic_load_explicit(&rpc->shm->root->change_count, memory_order_acquire);
+}
+
+static SharedSnapshot *
+free_snapshot(Rpc *rpc)
+{
+	int i;
+
+	for (i = 0; i < SNAPSHOT_PINS; i++)
+		if (rpc->snapshots[i].refs == 0)
+			return &rpc->snapshots[i];
+	return NULL;
+}
+
+SharedSnapshot *
+snapshot_reference(SharedSnapshot *shared)
+{
+	Check(shared->refs > 0);
+	shared->refs++;
+	return shared;
+}
+
+void
+snapshot_release(Rpc *rpc, SharedSnapshot *shared)
+{
+	(void) rpc;
+	Check(shared->refs > 0);
+	if (--shared->refs == 0)
+		snapshot_unpin(&shared->snapshot);
+}
+
+void
+snapshot_turn_end(Rpc *rpc)
+{
+	if (rpc->current != NULL)
+		snapshot_release(rpc, rpc->current);
+	rpc->current = NULL;
+}
+
+Status
+snapshot_current(Rpc *rpc, SharedSnapshot **result)
+{
+	SharedSnapshot *shared;
+	uint64_t change = root_change(rpc);
+	Status status;
+
+	if (likely(rpc->current != NULL && rpc->current_change == change))
+	{
+		*result = rpc->current;
+		return RUSD_OK;
+	}
+	snapshot_turn_end(rpc);
+	shared = free_snapshot(rpc);
+	if (shared == NULL)
+		return RUSD_AGAIN;
+	status = snapshot_pin(rpc->access, &shared->snapshot);
+	if (status != RUSD_OK)
+		return status;
+	shared->refs = 1;
+	rpc->current = shared;
+	/* The count from before the pin: what was published between the two only makes us pin once
+	 * more. */
+	rpc->current_change = change;
+	*result = shared;
+	return RUSD_OK;
+}
+
+Status
+snapshot_of_answer(Rpc *rpc, const Reply *reply, SharedSnapshot **result)
+{
+	SharedSnapshot *shared = free_snapshot(rpc);
+	Status status;
+
+	if (shared == NULL && rpc->current != NULL && rpc->current->refs == 1)
+	{
+		snapshot_turn_end(rpc);
+		shared = free_snapshot(rpc);
+	}
+	if (shared == NULL)
+		return RUSD_AGAIN;
+	status = snapshot_pin_reply(rpc->access, reply, &shared->snapshot);
+	if (status != RUSD_OK)
+		return status;
+	result_unpin(rpc->area);
+	shared->refs = 1;
+	*result = shared;
+	return RUSD_OK;
+}
+
+Status
+snapshot_linearizable(Rpc *rpc, ControlState *control, SharedSnapshot **result)
+{
+	Status status;
+
+	/*
+	 * First the state, which is at least as new as anything that was acknowledged before this
+	 * request came in if this member was the only voter at a moment after that; then the proof that
+	 * it is.
+	 */
+	status = snapshot_current(rpc, result);
+	if (status != RUSD_OK)
+		return status;
+	shm_control_read(rpc->shm, control);
+	return control->reads_are_local ? RUSD_OK : RUSD_AGAIN;
+}
+
+Status
+snapshot_for_read(Rpc *rpc, bool serializable, ControlState *control, SharedSnapshot **result)
+{
+	Status status = snapshot_linearizable(rpc, control, result);
+
+	/* control and *result are set even so, unless no snapshot could be had. */
+	if (status == RUSD_AGAIN && serializable && rpc->current != NULL)
+		return RUSD_OK;
+	return status;
+}

@@ -1,0 +1,22 @@
+/*
+ * methodlist.h
+ *	  The methods that are built: RUSD_METHOD(symbol, service, method, request type as protobuf-c names it, handler).
+ *
+ * All services that etcd has are known by name (servicelist in rpc/dispatch.c); what is not on this list is an unknown method of a
+ * known service.  The order is that of use: a path is looked up from the top.  No include guard: expanded several times.
+ *
+ * src/include/rpc/methodlist.h
+ */
+RUSD_METHOD(RANGE, "etcdserverpb.KV", "Range", etcdserverpb__range_request, kv_range)
+RUSD_METHOD(PUT, "etcdserverpb.KV", "Put", etcdserverpb__put_request, kv_put)
+RUSD_METHOD(TXN, "etcdserverpb.KV", "Txn", etcdserverpb__txn_request, kv_txn)
+RUSD_METHOD(DELETE_RANGE, "etcdserverpb.KV", "DeleteRange", etcdserverpb__delete_range_request, kv_delete_range)
+RUSD_METHOD(COMPACT, "etcdserverpb.KV", "Compact", etcdserverpb__compaction_request, kv_compact)
+RUSD_METHOD(MEMBER_LIST, "etcdserverpb.Cluster", "MemberList", etcdserverpb__member_list_request, cluster_member_list)
+RUSD_METHOD(ALARM, "etcdserverpb.Maintenance", "Alarm", etcdserverpb__alarm_request, maintenance_alarm)
+RUSD_METHOD(STATUS, "etcdserverpb.Maintenance", "Status", etcdserverpb__status_request, maintenance_status)
+RUSD_METHOD(DEFRAGMENT, "etcdserverpb.Maintenance", "Defragment", etcdserverpb__defragment_request, maintenance_defragment)
+RUSD_METHOD(HASH, "etcdserverpb.Maintenance", "Hash", etcdserverpb__hash_request, maintenance_hash)
+RUSD_METHOD(HASH_KV, "etcdserverpb.Maintenance", "HashKV", etcdserverpb__hash_kvrequest, maintenance_hash_kv)
+RUSD_METHOD(HEALTH_CHECK, "grpc.health.v1.Health", "Check", grpc__health__v1__health_check_request, health_check)
+RUSD_METHOD(HEALTH_LIST, "grpc.health.v1.Health", "List", grpc__health__v1__health_list_request, health_list)

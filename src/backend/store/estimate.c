@@ -17,8 +17,8 @@
 
 #include "store_int.h"
 
-/* Bytes of a cell beside its key, both trees. */
-#define CELL_BYTES 96
+/* Bytes of a tombstone's cell and of its record beside their keys, each. */
+#define CELL_BYTES 48
 /* An inner page has at least so many children when a range of leaves is copied. */
 #define FANOUT_LEAST 16
 
@@ -91,9 +91,13 @@ delete_pages(const Snapshot *snapshot, const Depths *depths, const Op *op, uint6
 	if (status != RUSD_OK)
 		return status;
 	keys = sum.weight[0];
+	if (keys == 0)
+		return RUSD_OK;
+	/* Two trees, their new pages half full at worst. */
 	bytes = sum.weight[2] + keys * CELL_BYTES;
 	leaves = Min(keys, snapshot->root.pages_used) + 2 * (2 * bytes / PAGE_BYTES + 1);
-	*pages += Min(keys * one, leaves + leaves / FANOUT_LEAST + long_key_pages(bytes));
+	*pages += Min(keys * one,
+				  leaves + leaves / FANOUT_LEAST + keys * long_key_pages(sum.weight[2] / keys));
 	return RUSD_OK;
 }
 

@@ -355,7 +355,12 @@ store_defragment_step(Store *store, bool *done)
 
 	*done = false;
 	if (store->moving_tree == 0 && store->moving_limit == 0)
-		store->moving_limit = space_pages_used(store->space);
+	{
+		uint64_t used = space_pages_used(store->space);
+
+		/* Some places are taken by what changes while pages move, their paths at least. */
+		store->moving_limit = used + used / 32 + 2 * TREE_DEPTH_MAX;
+	}
 	status = tree_move_down(trees[store->moving_tree], store->moving, store->moving_limit,
 							MOVE_LEAVES, &tree_done);
 	if (status != RUSD_OK || !tree_done)

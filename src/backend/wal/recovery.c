@@ -18,14 +18,12 @@
 #include "format/entry.h"
 #include "wal_int.h"
 
-/* Where a run of entries lies: for the position of the commit index, which may be known only later.
- */
-typedef struct EntryRun
+/* The end of a batch, and the last index of the log up to there. */
+typedef struct BatchEnd
 {
-	uint64_t first;
-	uint64_t last;
-	uint64_t end; /* of the batch */
-} EntryRun;
+	uint64_t last_index;
+	uint64_t position;
+} BatchEnd;
 
 typedef struct Recovery
 {
@@ -42,10 +40,12 @@ typedef struct Recovery
 	uint64_t position;       /* of the next batch */
 	uint32_t crc;            /* of the batch before */
 	uint64_t applied_term;   /* of the entry at the checkpoint's index, 0: not seen */
-	EntryRun *runs;          /* from the newest committed one on */
-	size_t run_first;
-	size_t run_count;
-	size_t run_capacity;
+	/* Candidates for the commit position, ascending in both: the newest that is committed, and
+	 * those after it. */
+	BatchEnd *ends;
+	size_t end_first;
+	size_t end_count;
+	size_t end_capacity;
 } Recovery;
 
 static Status recover(Recovery *recovery);
@@ -59,7 +59,8 @@ static Status take_batch(Recovery *recovery, const WalBatchHeader *batch);
 static Status take_entry(Recovery *recovery, const WalBatchHeader *batch,
 						 const WalRecordHeader *record);
 static void take_commit(Recovery *recovery, uint64_t index, uint64_t term);
-static Status add_run(Recovery *recovery, uint64_t index, uint64_t end);
+static void drop_voided_ends(Recovery *recovery, uint64_t index);
+static Status add_end(Recovery *recovery, uint64_t position);
 static Status finish(Recovery *recovery);
 static Status damaged(Recovery *recovery, const char *format, ...) printf_like(2, 3);
 
@@ -104,7 +105,7 @@ wal_recover(FileOps *fs, NodeRecovered *result, char *message, size_t message_si
 		(void) snprintf(message, message_size,
 						"the disk has no room for the copy of the last log segment");
 	wal_segment_destroy(&recovery.segment);
-	free(recovery.runs);
+	free(recovery.ends);
 	free(recovery.names);
 	return status;
 }
@@ -326,13 +327,17 @@ take_batch(Recovery *recovery, const WalBatchHeader *batch)
 {
 	const WalRecordHeader *record = wal_batch_first_record(batch);
 	HardState *hard_state = &recovery->result->hard_state;
+	bool has_entries = false;
 
 	for (uint32_t i = 0; i < batch->record_count; i++)
 	{
 		Status status = RUSD_OK;
 
 		if (record->index != 0)
+		{
+			has_entries = true;
 			status = take_entry(recovery, batch, record);
+		}
 		else if (record->kind == ENTRY_HARD_STATE && record->length == sizeof(HardState))
 		{
 			HardState told;
@@ -345,6 +350,13 @@ take_batch(Recovery *recovery, const WalBatchHeader *batch)
 		if (status != RUSD_OK)
 			return status;
 		record = wal_record_next(record);
+	}
+	if (has_entries)
+	{
+		Status status = add_end(recovery, batch->position + wal_batch_sectors(batch->length));
+
+		if (status != RUSD_OK)
+			return status;
 	}
 	take_commit(recovery, batch->commit_index, batch->commit_term);
 	return RUSD_OK;
@@ -368,7 +380,8 @@ take_entry(Recovery *recovery, const WalBatchHeader *batch, const WalRecordHeade
 		recovery->applied_term = record->term;
 	if (record->index > result->applied_index && result->replay_position == 0)
 		result->replay_position = batch->position;
-	return add_run(recovery, record->index, batch->position + wal_batch_sectors(batch->length));
+	drop_voided_ends(recovery, record->index);
+	return RUSD_OK;
 }
 
 static void
@@ -380,49 +393,47 @@ take_commit(Recovery *recovery, uint64_t index, uint64_t term)
 		return;
 	hard_state->commit_index = index;
 	hard_state->commit_term = term;
-	/* Of committed ones only the newest is still looked for. */
-	while (recovery->run_count > 1 && recovery->runs[recovery->run_first + 1].first <= index)
+	/* Of committed ones only the newest is still of interest. */
+	while (recovery->end_count > 1 && recovery->ends[recovery->end_first + 1].last_index <= index)
 	{
-		recovery->run_first++;
-		recovery->run_count--;
+		recovery->end_first++;
+		recovery->end_count--;
 	}
 }
 
-/* An entry, which voids what was at its index and behind. */
-static Status
-add_run(Recovery *recovery, uint64_t index, uint64_t end)
+/* An entry of that index voids what was there and behind: a log that ends there is no part of this
+ * one any more. */
+static void
+drop_voided_ends(Recovery *recovery, uint64_t index)
 {
-	EntryRun *runs = recovery->runs + recovery->run_first;
-	EntryRun *newest;
+	while (recovery->end_count > 0 &&
+		   recovery->ends[recovery->end_first + recovery->end_count - 1].last_index >= index)
+		recovery->end_count--;
+}
 
-	while (recovery->run_count > 0 && runs[recovery->run_count - 1].first >= index)
-		recovery->run_count--;
-	newest = recovery->run_count > 0 ? &runs[recovery->run_count - 1] : NULL;
-	if (newest != NULL && newest->last >= index)
-		newest->last = index - 1;
-	if (newest != NULL && newest->end == end && newest->last + 1 == index)
+static Status
+add_end(Recovery *recovery, uint64_t position)
+{
+	drop_voided_ends(recovery, recovery->result->last_index);
+	if (recovery->end_first > 0 &&
+		recovery->end_first + recovery->end_count == recovery->end_capacity)
 	{
-		newest->last = index;
-		return RUSD_OK;
+		memmove(recovery->ends, recovery->ends + recovery->end_first,
+				recovery->end_count * sizeof(BatchEnd));
+		recovery->end_first = 0;
 	}
-	if (recovery->run_first > 0 &&
-		recovery->run_first + recovery->run_count == recovery->run_capacity)
+	if (recovery->end_count == recovery->end_capacity)
 	{
-		memmove(recovery->runs, runs, recovery->run_count * sizeof(EntryRun));
-		recovery->run_first = 0;
-	}
-	if (recovery->run_first + recovery->run_count == recovery->run_capacity)
-	{
-		size_t capacity = recovery->run_capacity == 0 ? 1024 : 2 * recovery->run_capacity;
-		EntryRun *grown = realloc(recovery->runs, capacity * sizeof(EntryRun));
+		size_t capacity = recovery->end_capacity == 0 ? 1024 : 2 * recovery->end_capacity;
+		BatchEnd *grown = realloc(recovery->ends, capacity * sizeof(BatchEnd));
 
 		if (grown == NULL)
 			return RUSD_NO_MEMORY;
-		recovery->runs = grown;
-		recovery->run_capacity = capacity;
+		recovery->ends = grown;
+		recovery->end_capacity = capacity;
 	}
-	recovery->runs[recovery->run_first + recovery->run_count++] =
-		(EntryRun){.first = index, .last = index, .end = end};
+	recovery->ends[recovery->end_first + recovery->end_count++] =
+		(BatchEnd){recovery->result->last_index, position};
 	return RUSD_OK;
 }
 
@@ -448,17 +459,11 @@ finish(Recovery *recovery)
 					   "the log ends at index %" PRIu64 " (position %" PRIu64
 					   "), but says that index %" PRIu64 " is committed",
 					   result->last_index, recovery->position, hard_state->commit_index);
-	if (hard_state->commit_index < result->applied_index)
+	take_commit(recovery, result->applied_index, result->applied_term);
+	for (size_t i = recovery->end_first; i < recovery->end_first + recovery->end_count; i++)
 	{
-		hard_state->commit_index = result->applied_index;
-		hard_state->commit_term = result->applied_term;
-	}
-	for (size_t i = 0; i < recovery->run_count; i++)
-	{
-		const EntryRun *run = &recovery->runs[recovery->run_first + i];
-
-		if (run->first <= hard_state->commit_index && hard_state->commit_index <= run->last)
-			result->commit_position = run->end;
+		if (recovery->ends[i].last_index <= hard_state->commit_index)
+			result->commit_position = recovery->ends[i].position;
 	}
 	result->cluster_id = recovery->newest.cluster_id;
 	result->member_id = recovery->newest.member_id;

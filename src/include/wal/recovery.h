@@ -19,7 +19,8 @@ typedef struct NodeRecovered
 	RaftConfiguration configuration;
 	uint64_t	last_index;		/* of the log */
 	uint64_t	last_term;
-	uint64_t	commit_position;	/* end of the batch that holds the entry commit_index */
+	uint64_t	commit_position;	/* end of the last batch up to which all entries are committed: a batch that also holds later ones than
+								 * commit_index is not among them */
 	uint64_t	last_regression;	/* position of the last batch with a record that voids earlier ones; 0: none was seen */
 	uint64_t	replay_position;	/* position of a batch from which the applier must read */
 	uint64_t	log_end;		/* where the next batch goes: the WAL buffers begin here */

@@ -17,6 +17,8 @@
 #define SMALL_MESSAGE (8 * 1024)
 /* Below the window that every stream has from the beginning. */
 #define WINDOW_IS_ENOUGH (48 * 1024)
+/* More than a frame. */
+#define LARGE_ANSWER (16 * 1024)
 /* nghttp2 sends at most 64 KiB of headers. */
 #define ENCODED_TEXT_MAX 4096
 
@@ -26,11 +28,18 @@
 #define CODE_UNIMPLEMENTED 12
 #define CODE_INTERNAL 13
 
+#define PSEUDO_PATH 1
+#define PSEUDO_METHOD 2
+#define PSEUDO_SCHEME 4
+#define PSEUDO_AUTHORITY 8
+#define PSEUDO_OVER 16			/* a header that is none has come */
+#define PSEUDO_NEEDED (PSEUDO_PATH | PSEUDO_METHOD | PSEUDO_SCHEME)
+
 #define NV(n, v, flag) \
 	{(uint8_t *) (uintptr_t) (n), (uint8_t *) (uintptr_t) (v), sizeof(n) - 1, sizeof(v) - 1, \
 	 NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE | (flag)}
 
-static bool find_method(NetStream *stream, nghttp2_rcbuf *path);
+static void find_method(NetStream *stream, nghttp2_rcbuf *path);
 static bool check_content_type(NetStream *stream);
 static bool check_request(NetStream *stream);
 static void fail_quoted(NetStream *stream, const char *http_status, int code, const char *before,
@@ -67,7 +76,49 @@ keep_first(NetStream *stream, Bytes *field, nghttp2_rcbuf *value)
 		*field = keep(stream, value);
 }
 
-/* One header of a request; those that nobody asks for are only counted. */
+/*
+ * A pseudo-header.  nghttp2's own checks of requests are off, because they refuse an :authority that
+ * is the path of a Unix socket (RPC-27).  So what must hold of a request is looked at here: the four
+ * that exist, each at most once, before all others.
+ */
+static void
+pseudo_header(NetStream *stream, nghttp2_vec name, nghttp2_rcbuf *value)
+{
+	unsigned	which = 0;
+
+	if (TEXT_IS(name, ":path"))
+		which = PSEUDO_PATH;
+	else if (TEXT_IS(name, ":method"))
+		which = PSEUDO_METHOD;
+	else if (TEXT_IS(name, ":scheme"))
+		which = PSEUDO_SCHEME;
+	else if (TEXT_IS(name, ":authority"))
+		which = PSEUDO_AUTHORITY;
+	if (unlikely(which == 0 || (stream->pseudo & (which | PSEUDO_OVER)) != 0))
+	{
+		stream->malformed = true;
+		return;
+	}
+	stream->pseudo |= (uint8_t) which;
+	if (which == PSEUDO_PATH)
+		find_method(stream, value);
+	else if (which == PSEUDO_METHOD)
+	{
+		stream->method_is_post = TEXT_IS(nghttp2_rcbuf_get_buf(value), "POST");
+		if (!stream->method_is_post)
+			stream->method = keep(stream, value);
+	}
+}
+
+/* Nobody asks for it; it must be valid all the same. */
+static void
+other_header(NetStream *stream, nghttp2_vec name)
+{
+	if (TEXT_IS(name, "connection") || !nghttp2_check_header_name(name.base, name.len))
+		stream->malformed = true;
+}
+
+/* One header of a request. */
 void
 grpc_header(NetStream *stream, nghttp2_rcbuf *name_buffer, nghttp2_rcbuf *value)
 {
@@ -76,96 +127,76 @@ grpc_header(NetStream *stream, nghttp2_rcbuf *name_buffer, nghttp2_rcbuf *value)
 	uint64_t	bytes = (uint64_t) stream->header_bytes + name.len + nghttp2_rcbuf_get_buf(value).len + 32;
 
 	stream->header_bytes = (uint32_t) Min(bytes, UINT32_MAX);
-	switch (name.len)
+	if (name.len > 0 && name.base[0] == ':')
 	{
-		case 5:
-			if (TEXT_IS(name, ":path"))
-			{
-				if (call->path == NULL && find_method(stream, value))
-					return;
-				if (call->path == NULL)
-					call->path = (const char *) keep(stream, value).data;
-			}
-			else if (TEXT_IS(name, "token") && !stream->has_token)
-			{
-				/* Takes the place of an authorization that came before. */
-				call->token = keep(stream, value);
-				stream->has_token = true;
-			}
-			break;
-		case 7:
-			if (TEXT_IS(name, ":method"))
-			{
-				stream->method_is_post = TEXT_IS(nghttp2_rcbuf_get_buf(value), "POST");
-				if (!stream->method_is_post)
-					keep_first(stream, &stream->method, value);
-			}
-			break;
-		case 9:
-			if (TEXT_IS(name, "hasleader"))
-				keep_first(stream, &call->hasleader, value);
-			break;
-		case 12:
-			if (TEXT_IS(name, "content-type"))
-				keep_first(stream, &stream->content_type, value);
-			else if (TEXT_IS(name, "grpc-timeout"))
-				keep_first(stream, &stream->timeout_text, value);
-			break;
-		case 13:
-			if (TEXT_IS(name, "grpc-encoding"))
-				keep_first(stream, &stream->encoding_name, value);
-			else if (TEXT_IS(name, "authorization"))
-				keep_first(stream, &call->token, value);
-			break;
-		case 18:
-			if (TEXT_IS(name, "client-api-version"))
-				keep_first(stream, &call->client_api_version, value);
-			break;
-		default:
-			break;
+		pseudo_header(stream, name, value);
+		return;
 	}
+	stream->pseudo |= PSEUDO_OVER;
+	if (TEXT_IS(name, "content-type"))
+		keep_first(stream, &stream->content_type, value);
+	else if (TEXT_IS(name, "grpc-timeout"))
+		keep_first(stream, &stream->timeout_text, value);
+	else if (TEXT_IS(name, "grpc-encoding"))
+		keep_first(stream, &stream->encoding_name, value);
+	else if (TEXT_IS(name, "authorization"))
+		keep_first(stream, &call->token, value);
+	else if (TEXT_IS(name, "token"))
+	{
+		/* Takes the place of an authorization that came before. */
+		if (!stream->has_token)
+			call->token = keep(stream, value);
+		stream->has_token = true;
+	}
+	else if (TEXT_IS(name, "hasleader"))
+		keep_first(stream, &call->hasleader, value);
+	else if (TEXT_IS(name, "client-api-version"))
+		keep_first(stream, &call->client_api_version, value);
+	else
+		other_header(stream, name);
 }
 
 StaticAssert(STREAM_REFS >= 9, "path, method, token twice, hasleader, content-type, timeout, encoding, client-api-version");
 
 /*
- * The method of a path that this connection has used lately is known by the address of the value: nghttp2 gives the entry of the header table, and ours holds it.
+ * The method of a path that this connection has used lately is known.  Clients that put their paths
+ * into the header table give the same buffer each time.
  */
 static bool
+same_path(nghttp2_rcbuf *known, Bytes text)
+{
+	return known != NULL && text_is(nghttp2_rcbuf_get_buf(known), (const char *) text.data, text.length);
+}
+
+static void
 find_method(NetStream *stream, nghttp2_rcbuf *path)
 {
 	NetHandlers *handlers = &stream->session->handlers;
 	H2		   *h2 = &stream->session->h2;
+	Bytes		text = keep(stream, path);
 	const void *method;
-	Bytes		text;
 
+	stream->call.path = (const char *) text.data;
 	for (unsigned i = 0; i < PATH_CACHE; i++)
 	{
-		if (h2->paths[i].path == path)
+		if (h2->paths[i].path == path || same_path(h2->paths[i].path, text))
 		{
-			stream->call.path = (const char *) nghttp2_rcbuf_get_buf(path).base;
 			stream->call.method = h2->paths[i].method;
-			/* The cache may give it up before the call ends. */
-			(void) keep(stream, path);
-			return true;
+			return;
 		}
 	}
-	if (handlers->find_method == NULL)
-		return false;
-	text = keep(stream, path);
-	stream->call.path = (const char *) text.data;
+	if (handlers->find_method == NULL || memchr(text.data, 0, text.length) != NULL)
+		return;
 	method = handlers->find_method(handlers->arg, stream->call.path);
 	stream->call.method = method;
-	if (method != NULL)
-	{
-		if (h2->paths[h2->next_path].path != NULL)
-			nghttp2_rcbuf_decref(h2->paths[h2->next_path].path);
-		nghttp2_rcbuf_incref(path);
-		h2->paths[h2->next_path].path = path;
-		h2->paths[h2->next_path].method = method;
-		h2->next_path = (h2->next_path + 1) % PATH_CACHE;
-	}
-	return true;
+	if (method == NULL)
+		return;
+	if (h2->paths[h2->next_path].path != NULL)
+		nghttp2_rcbuf_decref(h2->paths[h2->next_path].path);
+	nghttp2_rcbuf_incref(path);
+	h2->paths[h2->next_path].path = path;
+	h2->paths[h2->next_path].method = method;
+	h2->next_path = (h2->next_path + 1) % PATH_CACHE;
 }
 
 /* ---- checks when the headers are complete --------------------------------------------------------- */
@@ -226,6 +257,11 @@ grpc_headers_done(NetStream *stream)
 		h2_reset(stream, NGHTTP2_FRAME_SIZE_ERROR);
 		return;
 	}
+	if (stream->malformed || (stream->pseudo & PSEUDO_NEEDED) != PSEUDO_NEEDED)
+	{
+		h2_reset(stream, NGHTTP2_PROTOCOL_ERROR);
+		return;
+	}
 	if (!check_content_type(stream))
 	{
 		fail_quoted(stream, "415", CODE_INVALID_ARGUMENT, "invalid gRPC request content-type ",
@@ -270,11 +306,6 @@ check_request(NetStream *stream)
 	{
 		fail_quoted(stream, "405", CODE_INTERNAL, "Received a HEADERS frame with :method ", stream->method,
 					" which should be POST");
-		return false;
-	}
-	if (call->path == NULL)
-	{
-		h2_reset(stream, NGHTTP2_PROTOCOL_ERROR);
 		return false;
 	}
 	if (unlikely(call->method == NULL) && handlers->unknown_method != NULL)
@@ -500,12 +531,17 @@ grpc_reply_begin(NetStream *stream)
 	if (!response_content_type(stream, &headers[1]))
 		headers[1] = plain_headers[1];
 	result = nghttp2_submit_response(session->h2.ng, stream->id, headers, lengthof(headers), &provider);
+	/* Large answers take turns, small ones go first. */
+	if (unlikely(stream->reply_left > LARGE_ANSWER && result == 0))
+		result = nghttp2_session_change_extpri_stream_priority(
+			session->h2.ng, stream->id, &(nghttp2_extpri) {.urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY, .inc = 1}, 1);
 	if (unlikely(result != 0))
 		h2_reset(stream, NGHTTP2_INTERNAL_ERROR);
 }
 
 /*
- * Ends the stream with a status and nothing else: one HEADERS frame, and RST_STREAM(NO_ERROR) behind it if the client has not half-closed.
+ * Ends the stream with a status and nothing else: one HEADERS frame.  h2_send.c puts RST_STREAM
+ * behind it if the client has not half-closed.
  */
 void
 grpc_fail(NetStream *stream, const char *http_status, int code, const char *text, size_t length)
@@ -531,8 +567,6 @@ grpc_fail(NetStream *stream, const char *http_status, int code, const char *text
 	/* A text that differs with each answer would only push useful entries out of the header table. */
 	headers[3].flags |= NGHTTP2_NV_FLAG_NO_INDEX;
 	result = nghttp2_submit_response(session->h2.ng, stream->id, headers, lengthof(headers), NULL);
-	if (result == 0 && !stream->remote_closed)
-		result = nghttp2_submit_rst_stream(session->h2.ng, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_NO_ERROR);
 	if (unlikely(result != 0))
 		h2_reset(stream, NGHTTP2_INTERNAL_ERROR);
 }

@@ -65,6 +65,8 @@ make_option(void)
 	if (nghttp2_option_new(&option) != 0)
 		return NULL;
 	nghttp2_option_set_no_auto_window_update(option, 1);
+	/* grpc.c looks at the headers itself: see pseudo_header. */
+	nghttp2_option_set_no_http_messaging(option, 1);
 	/* Nothing is remembered of streams that have ended. */
 	nghttp2_option_set_no_closed_streams(option, 1);
 	nghttp2_option_set_stream_reset_rate_limit(option, RESET_BURST, RESET_RATE);

@@ -211,16 +211,32 @@ copy_pending(H2 *h2)
 	h2->pending_length -= part;
 }
 
+/*
+ * The answer is complete; a client that has not half-closed need not go on.  nghttp2 drops what is
+ * queued of a stream for which a reset is queued, so this comes after the last frame.
+ */
+static void
+tell_to_stop(NetSession *session, const uint8_t *header)
+{
+	int32_t		id = (int32_t) ((uint32_t) header[5] << 24 | (uint32_t) header[6] << 16 | (uint32_t) header[7] << 8 | header[8]);
+	NetStream  *stream = nghttp2_session_get_stream_user_data(session->h2.ng, id);
+
+	if (stream != NULL && !stream->remote_closed)
+		h2_reset(stream, NGHTTP2_NO_ERROR);
+}
+
 static void
 take_frame(NetSession *session, const uint8_t *frame, size_t length)
 {
 	H2		   *h2 = &session->h2;
 	uint8_t    *place = h2->out + h2->out_used;
+	uint8_t		header[FRAME_HEADER_BYTES];
 
+	memcpy(header, frame, sizeof(header));
 	h2->pending = frame;
 	h2->pending_length = length;
 	copy_pending(h2);
-	switch (FRAME_TYPE(frame))
+	switch (FRAME_TYPE(header))
 	{
 		case NGHTTP2_SETTINGS:
 			/* The first frame of all: it fits. */
@@ -230,6 +246,8 @@ take_frame(NetSession *session, const uint8_t *frame, size_t length)
 			break;
 		case NGHTTP2_HEADERS:
 			h2->slow_trailers = false;
+			if (header[4] & NGHTTP2_FLAG_END_STREAM)
+				tell_to_stop(session, header);
 			break;
 		case NGHTTP2_GOAWAY:
 			h2->closed = h2->closing;

@@ -474,7 +474,6 @@ http1_is_done(const NetSession *session)
 bool
 http1_eof(NetSession *session)
 {
-	session->http1->keep_alive = false;
 	return in_request(session->http1) || session->http1->out_sent < session->http1->out.used;
 }
 

@@ -16,6 +16,12 @@
 /* A new stream needs less: nghttp2's stream and frames in both directions, our NetStream. */
 #define STREAM_RESERVE (4 * 1024)
 #define CLASS_LARGE MEM_CLASSES
+/* The address sanitizer shall see each block by itself. */
+#ifdef __SANITIZE_ADDRESS__
+#define POOLED 0
+#else
+#define POOLED 1
+#endif
 
 struct MemBlock
 {
@@ -91,7 +97,12 @@ add_slab(NetMem *mem)
 bool
 mem_reserve(NetMem *mem)
 {
-	return mem->end - mem->next >= STREAM_RESERVE || add_slab(mem);
+	if (POOLED)
+		return mem->end - mem->next >= STREAM_RESERVE || add_slab(mem);
+	if (!mem->budget->take(mem->budget, STREAM_RESERVE))
+		return false;
+	mem->budget->give(mem->budget, STREAM_RESERVE);
+	return true;
 }
 
 static inline size_t
@@ -130,7 +141,7 @@ mem_alloc(NetMem *mem, size_t size)
 		return NULL;
 	with_header = size + sizeof(MemBlock);
 	class = class_of(with_header);
-	if (unlikely(class >= MEM_CLASSES))
+	if (unlikely(class >= MEM_CLASSES) || !POOLED)
 		return alloc_large(mem, with_header);
 	block = mem->free[class];
 	if (likely(block != NULL))
@@ -150,10 +161,11 @@ mem_alloc(NetMem *mem, size_t size)
 void
 mem_free(NetMem *mem, void *pointer)
 {
-	MemBlock   *block = (MemBlock *) pointer - 1;
+	MemBlock   *block;
 
 	if (pointer == NULL)
 		return;
+	block = (MemBlock *) pointer - 1;
 	if (unlikely(block->class == CLASS_LARGE))
 	{
 		mem->large_bytes -= block->size;
@@ -193,12 +205,13 @@ table_calloc(size_t count, size_t size, void *arg)
 static void *
 table_realloc(void *pointer, size_t size, void *arg)
 {
-	MemBlock   *block = (MemBlock *) pointer - 1;
+	MemBlock   *block;
 	size_t		old_size;
 	void	   *moved;
 
 	if (pointer == NULL)
 		return mem_alloc(arg, size);
+	block = (MemBlock *) pointer - 1;
 	old_size = (block->class == CLASS_LARGE ? block->size : (size_t) 32 << block->class) - sizeof(*block);
 	if (size <= old_size)
 		return pointer;

@@ -57,6 +57,8 @@ struct NetStream
 	int32_t		id;
 
 	/* what has been seen of the request */
+	uint8_t		pseudo;			/* pseudo-headers that have come */
+	bool		malformed;
 	bool		method_is_post;
 	bool		has_token;		/* "token" wins over "authorization" */
 	bool		remote_closed;	/* END_STREAM came */

@@ -352,7 +352,7 @@ print_health(const char *const *cells, size_t count)
 		}
 		else if (ctl.format == OUTPUT_FIELDS)
 			printf(
-				"\"Endpoint\" : \"%s\"\n\"Health\" : %s\n\"Took\" : \"%s\"\n\"Error\" : \"%s\"\n\n",
+				"\"Endpoint\" : \"%s\"\n\"Health\" : %s\n\"Took\" : %s\n\"Error\" : %s\n\n",
 				row[0], row[1], row[2], row[3]);
 		else if (ctl.format == OUTPUT_SIMPLE && well)
 			printf("%s is healthy: successfully committed proposal: took = %s\n", row[0], row[2]);

@@ -309,7 +309,10 @@ void
 print_delete(const Etcdserverpb__DeleteRangeResponse *r)
 {
 	if (ctl.format == OUTPUT_FIELDS)
+	{
 		print_header_fields(r->header);
+		printf("\"Deleted\" : %" PRId64 "\n", r->deleted);
+	}
 	else
 		printf("%" PRId64 "\n", r->deleted);
 	for (size_t i = 0; i < r->n_prev_kvs; i++)

@@ -14,7 +14,7 @@
 #include "ipc/process.h"
 #include "utils/log.h"
 
-static void stop_handler(int signal_number);
+static void stop_handler(int signal_number, siginfo_t *info, void *context);
 static void reload_handler(int signal_number);
 static void quit_handler(int signal_number);
 static void set_signals(void);
@@ -46,7 +46,7 @@ static const struct
 	int number;
 	void (*handler)(int signal_number);
 } signals[] = {
-	{SIGTERM, stop_handler},                           /* leave at the next safe point */
+	{SIGTERM, SIG_IGN}, /* replaced by stop_handler, which wants to know who sends it */
 	{SIGHUP, reload_handler}, {SIGQUIT, quit_handler}, /* leave at once */
 	{SIGINT, SIG_IGN},  /* a terminal sends it to all: the postmaster decides */
 	{SIGPIPE, SIG_IGN}, /* write() says EPIPE */
@@ -60,10 +60,17 @@ process_kind_title(ProcKind kind)
 	return (unsigned) kind < PROC_KIND_COUNT ? kind_titles[kind] : "unknown";
 }
 
+/*
+ * A terminal, a shell or a service manager may signal the whole group; when the essential processes
+ * leave, and in what order, is the postmaster's to say.
+ */
 static void
-stop_handler(int signal_number)
+stop_handler(int signal_number, siginfo_t *info, void *context)
 {
 	(void) signal_number;
+	(void) context;
+	if (my_kind != PROC_BACKEND && info->si_pid != getppid())
+		return;
 	stop_requested = 1;
 	latch_set(my_latch);
 }
@@ -125,6 +132,11 @@ set_signals(void)
 	{
 		struct sigaction action = {.sa_handler = signals[i].handler};
 
+		if (signals[i].number == SIGTERM)
+		{
+			action.sa_sigaction = stop_handler;
+			action.sa_flags = SA_SIGINFO;
+		}
 		sigemptyset(&action.sa_mask);
 		sigaction(signals[i].number, &action, NULL);
 	}

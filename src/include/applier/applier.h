@@ -24,6 +24,10 @@ extern Status applier_create(Shm *shm, FileOps *fs, const ClockOps *clock, PageA
  */
 extern Status applier_step(Applier *applier);
 
+extern void applier_destroy(Applier *applier);
+/* Entries that take longer are logged (--warning-apply-duration); 0: none. */
+extern void applier_warn_after(Applier *applier, uint64_t ns);
+
 does_not_return extern void applier_main(void);
 
 #endif							/* APPLIER_APPLIER_H */

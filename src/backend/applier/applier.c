@@ -1,0 +1,260 @@
+/*
+ * applier.c
+ *	  Applies committed entries in batches.  Process applier.
+ *
+ * The order within a turn: apply; pin for those who will read; publish the root; advance applied;
+ *answer; wake. [applier-1]
+ *
+ * src/backend/applier/applier.c
+ */
+#include "rusd.h"
+
+#include "applier_int.h"
+#include "ipc/inject.h"
+#include "utils/log.h"
+#include "wal/recovery.h"
+
+/* How often all slots are looked at, whatever their marks say. */
+#define LOOK_NS UINT64_C(100000000)
+#define WARN_AFTER_NS UINT64_C(100000000)
+
+/* The state and the used pages of the recovered checkpoint; of a new store where there is none. */
+static Status
+make_store(Applier *applier, FileOps *fs, PageAccess access, int64_t quota)
+{
+	ControlRecord *record = calloc(1, sizeof(*record));
+	uint64_t *used = NULL;
+	uint64_t bits = 0;
+	Status status;
+
+	if (record == NULL)
+		return RUSD_NO_MEMORY;
+	status = control_read(fs, record);
+	if (status == RUSD_OK)
+		status = checkpoint_read_used(fs, record, &used, &bits);
+	else if (status == RUSD_NOT_FOUND)
+	{
+		shm_root_read(applier->shm, &record->root);
+		status = RUSD_OK;
+	}
+	if (status == RUSD_OK)
+		status = store_create(applier->shm, access, &record->root, used, bits, quota,
+							  applier->shm->recovered->member_id, &applier->store);
+	free(used);
+	free(record);
+	return status;
+}
+
+Status
+applier_create(Shm *shm, FileOps *fs, const ClockOps *clock, PageAccess access, int64_t quota,
+			   Applier **result)
+{
+	const NodeRecovered *recovered = shm->recovered;
+	Applier *applier = calloc(1, sizeof(*applier));
+	Status status;
+
+	if (applier == NULL)
+		return RUSD_NO_MEMORY;
+	applier->shm = shm;
+	applier->clock = clock;
+	applier->log_position = recovered->replay_position;
+	applier->configuration = recovered->configuration;
+	applier->warn_after_ns = WARN_AFTER_NS;
+	status = make_store(applier, fs, access, quota);
+	if (status == RUSD_OK)
+		status = wal_reader_create(shm, fs, recovered->replay_position, &applier->reader);
+	if (status != RUSD_OK)
+	{
+		applier_destroy(applier);
+		return status;
+	}
+	(void) store_publish(applier->store);
+	*result = applier;
+	return RUSD_OK;
+}
+
+void
+applier_destroy(Applier *applier)
+{
+	if (applier == NULL)
+		return;
+	wal_reader_destroy(applier->reader);
+	store_destroy(applier->store);
+	free(applier->later);
+	free(applier);
+}
+
+void
+applier_warn_after(Applier *applier, uint64_t ns)
+{
+	applier->warn_after_ns = ns;
+}
+
+/* The configuration as checkpoints tell it; names and URLs are in the system tree. */
+static void
+change_configuration(Applier *applier, uint64_t index, const uint8_t *payload)
+{
+	const EntryMember *member =
+		(const EntryMember *) (const void *) (payload + sizeof(EntryHeader));
+	RaftConfiguration *configuration = &applier->configuration;
+	uint32_t place = 0;
+
+	while (place < configuration->member_count &&
+		   configuration->members[place].id != member->member_id)
+		place++;
+	configuration->index = index;
+	if (member->action == MEMBER_REMOVE)
+	{
+		if (place < configuration->member_count)
+			configuration->members[place] = configuration->members[--configuration->member_count];
+		return;
+	}
+	if (member->action != MEMBER_ADD && member->action != MEMBER_PROMOTE)
+		return;
+	Check(place < CONFIG_MEMBERS_MAX);
+	configuration->members[place].id = member->member_id;
+	configuration->members[place].is_learner =
+		member->action == MEMBER_ADD && member->is_learner != 0;
+	configuration->member_count = Max(configuration->member_count, place + 1);
+}
+
+static void
+warn_slow(const Applier *applier, const WalRecord *record, uint64_t took)
+{
+	char request[128];
+
+	entry_describe(record->header.kind, record->payload, record->header.length, request,
+				   sizeof(request));
+	log_warn("apply request took too long", LOG_TIME("took", took),
+			 LOG_TIME("expected-duration", applier->warn_after_ns),
+			 LOG_UNSIGNED("index", record->header.index), LOG_TEXT("request", request));
+}
+
+static Status
+apply_record(Applier *applier, const WalRecord *record, uint64_t *now)
+{
+	const WalRecordHeader *header = &record->header;
+	uint64_t applied = store_root(applier->store)->applied_index;
+	EntryHeader entry = {{0}, 0, 0};
+	ApplyResult result;
+	uint64_t began = *now;
+	Status status;
+
+	if (header->length >= sizeof(entry))
+		memcpy(&entry, record->payload, sizeof(entry));
+	if (header->kind == ENTRY_DEFRAGMENT)
+	{
+		defragment_begin(applier, &entry);
+		return RUSD_OK;
+	}
+	/* Recovery begins at a batch, which may hold what the checkpoint has. */
+	if (header->index <= applied)
+		return RUSD_OK;
+	if (header->index != applied + 1)
+	{
+		log_error("an entry is missing in the log", LOG_UNSIGNED("applied-index", applied),
+				  LOG_UNSIGNED("next-index", header->index));
+		return RUSD_DAMAGED;
+	}
+	status = store_apply(applier->store, header->kind, header->index, header->term, record->payload,
+						 header->length, &result);
+	if (status != RUSD_OK)
+	{
+		log_error("an entry cannot be applied", LOG_UNSIGNED("index", header->index),
+				  LOG_TEXT("kind", entry_kind_name(header->kind)),
+				  LOG_TEXT("error", status_text(status)));
+		return status;
+	}
+	if (header->kind == ENTRY_MEMBER && result.status == RUSD_OK)
+		change_configuration(applier, header->index, record->payload);
+	applier->log_position = record->end;
+	answer_add(applier, &entry, &result);
+	*now = applier->clock->monotonic_ns(applier->clock);
+	if (unlikely(applier->warn_after_ns > 0 && *now - began > applier->warn_after_ns))
+		warn_slow(applier, record, *now - began);
+	return RUSD_OK;
+}
+
+static void
+publish_batch(Applier *applier)
+{
+	ShmPositions *positions = applier->shm->positions;
+
+	answers_pin(applier);
+	(void) store_publish(applier->store);
+	INJECT("apply-after-publish");
+	atomic_store_explicit(&positions->applied_position, wal_reader_position(applier->reader),
+						  memory_order_release);
+	/* Pairs with waiters, see waiters_wake. */
+	atomic_store_explicit(&positions->applied_index, store_root(applier->store)->applied_index,
+						  memory_order_seq_cst);
+	INJECT("apply-before-reply");
+	answers_send(applier);
+	waiters_wake(applier, false);
+}
+
+/* Applies what is committed, up to a batch. */
+static Status
+apply_batch(Applier *applier, bool *did)
+{
+	uint64_t limit = positions_committed(applier->shm->positions);
+	uint64_t bytes = 0;
+	uint32_t entries = 0;
+	uint64_t now;
+	WalRecord record;
+	Status status = RUSD_OK;
+
+	if (limit <= wal_reader_position(applier->reader))
+		return RUSD_OK;
+	now = applier->clock->monotonic_ns(applier->clock);
+	for (; entries < BATCH_ENTRIES && bytes < BATCH_BYTES; entries++)
+	{
+		status = wal_reader_next(applier->reader, limit, &record);
+		if (status != RUSD_OK)
+			break;
+		if (entries == 0)
+			INJECT("apply-before-batch");
+		bytes += record.header.length;
+		status = apply_record(applier, &record, &now);
+		if (status != RUSD_OK)
+			return status;
+	}
+	if (status != RUSD_OK && status != RUSD_END)
+	{
+		log_error("the log cannot be read", LOG_TEXT("error", status_text(status)));
+		return status;
+	}
+	if (entries > 0)
+		publish_batch(applier);
+	else /* records that are not ours to apply have been passed */
+		atomic_store_explicit(&applier->shm->positions->applied_position,
+							  wal_reader_position(applier->reader), memory_order_release);
+	*did |= entries > 0;
+	return RUSD_OK;
+}
+
+Status
+applier_step(Applier *applier)
+{
+	bool did = false;
+	uint64_t now = applier->clock->monotonic_ns(applier->clock);
+	Status status;
+
+	slots_forget_dead(applier);
+	status = apply_batch(applier, &did);
+	if (status != RUSD_OK)
+		return status;
+	did |= checkpointer_serve(applier);
+	status = upkeep_step(applier, &did);
+	if (status != RUSD_OK)
+		return status;
+	if (!did || now - applier->looked_ns >= LOOK_NS)
+	{
+		bool all = now - applier->looked_ns >= LOOK_NS;
+
+		waiters_wake(applier, all);
+		if (all)
+			applier->looked_ns = now;
+	}
+	return did ? RUSD_OK : RUSD_AGAIN;
+}

@@ -1,0 +1,91 @@
+/*
+ * applier_int.h
+ *	  What the files of applier/ share.
+ *
+ * src/backend/applier/applier_int.h
+ */
+#ifndef APPLIER_INT_H
+#define APPLIER_INT_H
+
+#include "applier/applier.h"
+#include "format/entry.h"
+#include "pagecache/checkpoint.h"
+#include "store/store.h"
+#include "wal/wal.h"
+
+/* A batch is published and answered as one: neither too long a wait nor too many publications. */
+#define BATCH_ENTRIES 512
+#define BATCH_BYTES (4 * 1024 * 1024)
+
+/* An answer that waits for the batch to be published. */
+typedef struct Answer
+{
+	uint32_t slot;
+	bool wants_pin;
+	Reply reply;
+} Answer;
+
+/* An answer that waits for something in the background. */
+typedef struct Later
+{
+	uint32_t slot;
+	bool dropped;       /* its slot has died */
+	int64_t compaction; /* until this one has finished; INT64_MAX: until the defragmentation has */
+	Reply reply;
+} Later;
+
+typedef enum DefragmentState
+{
+	DEFRAGMENT_NONE,
+	DEFRAGMENT_CHECKPOINT_BEFORE, /* so that what is dead is free */
+	DEFRAGMENT_MOVE,
+	DEFRAGMENT_CHECKPOINT_AFTER /* so that the tail can be cut */
+} DefragmentState;
+
+struct Applier
+{
+	Shm *shm;
+	const ClockOps *clock;
+	Store *store;
+	WalReader *reader;
+	uint64_t log_position; /* end of the last applied entry's batch */
+	RaftConfiguration configuration;
+	uint64_t warn_after_ns;
+	uint32_t deaths_seen;
+	uint64_t looked_ns;        /* when all slots were looked at for waiters */
+	uint64_t checkpoint_asked; /* ShmRequests.checkpoint_wanted that the last request of ours made;
+								  0: none */
+	DefragmentState defragment;
+	uint32_t defragment_passes;
+	uint64_t defragment_end; /* pages_end when the pass began */
+	Answer answers[BATCH_ENTRIES];
+	uint32_t answer_count;
+	Later *later;
+	uint32_t later_count;
+	uint32_t later_capacity;
+};
+
+/* answers.c: who is told what, and when. */
+extern void answer_add(Applier *applier, const EntryHeader *header, const ApplyResult *result);
+/* Before the publication: pins of answers that are read from the root it will have. */
+extern void answers_pin(Applier *applier);
+/* After it. */
+extern void answers_send(Applier *applier);
+/* Sends those that waited for a compaction up to done, or (INT64_MAX) for the defragmentation. */
+extern void later_send(Applier *applier, int64_t done);
+extern void later_add(Applier *applier, uint32_t slot, const Reply *reply, int64_t compaction);
+/* Wakes those who wait for the applied index: the marked slots, all of them once in a tick. */
+extern void waiters_wake(Applier *applier, bool all);
+/* Slots that have died: forgets what is kept for them, and says so. */
+extern void slots_forget_dead(Applier *applier);
+/* Is it a request of a living backend of this incarnation? */
+extern bool request_is_ours(const Applier *applier, const RequestId *id);
+
+/* upkeep.c: what is done between batches. */
+extern bool checkpointer_serve(Applier *applier);
+extern void checkpoint_ask(Applier *applier);
+extern bool checkpoint_is_done(const Applier *applier);
+extern Status upkeep_step(Applier *applier, bool *did);
+extern void defragment_begin(Applier *applier, const EntryHeader *header);
+
+#endif /* APPLIER_INT_H */

@@ -1,0 +1,45 @@
+/*
+ * appliermain.c
+ *	  Process applier: the loop around applier_step.
+ *
+ * src/backend/applier/appliermain.c
+ */
+#include "rusd.h"
+
+#include "applier/applier.h"
+#include "ipc/process.h"
+#include "utils/config.h"
+#include "utils/log.h"
+
+#define QUOTA_DEFAULT (INT64_C(2) * 1024 * 1024 * 1024)
+/* Marks may be spoilt and checkpoints end without telling us: looked at once in so long. */
+#define TICK_MS 50
+
+does_not_return void
+applier_main(void)
+{
+	PageAccess access = {.shm = my_shm, .area = my_area, .slot = my_slot, .wait = page_wait_latch};
+	int64_t quota = config.quota_backend_bytes == 0 ? QUOTA_DEFAULT : config.quota_backend_bytes;
+	Applier *applier;
+	Status status = applier_create(my_shm, my_fs, &clock_os, access, quota, &applier);
+
+	if (status != RUSD_OK)
+		log_stop("the store cannot be opened", LOG_TEXT("error", status_text(status)));
+	for (;;)
+	{
+		latch_reset(my_latch);
+		if (reload_requested)
+			reload_requested = false;
+		applier_warn_after(applier, (uint64_t) Max(config.warning_apply_duration, 0));
+		do
+			status = applier_step(applier);
+		while (status == RUSD_OK);
+		if (status != RUSD_AGAIN)
+			log_stop("the applier cannot go on", LOG_TEXT("error", status_text(status)));
+		if (stop_requested)
+			break;
+		(void) latch_wait(my_latch, TICK_MS, WAIT_EVENT_APPLIER_MAIN);
+	}
+	applier_destroy(applier);
+	exit(0);
+}

@@ -1,0 +1,4 @@
+SERVER_OBJS += src/backend/applier/answers.o
+SERVER_OBJS += src/backend/applier/applier.o
+SERVER_OBJS += src/backend/applier/appliermain.o
+SERVER_OBJS += src/backend/applier/upkeep.o

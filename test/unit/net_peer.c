@@ -119,7 +119,8 @@ static void
 keep_text(char *target, size_t size, const uint8_t *value, size_t length)
 {
 	assert_true(length < size);
-	memcpy(target, value, length);
+	if (length > 0)
+		memcpy(target, value, length);
 	target[length] = '\0';
 }
 
@@ -162,7 +163,8 @@ client_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *data,
 	(void) flags;
 	stream->body = realloc(stream->body, stream->length + length);
 	assert_non_null(stream->body);
-	memcpy(stream->body + stream->length, data, length);
+	if (length > 0)
+		memcpy(stream->body + stream->length, data, length);
 	stream->length += length;
 	return 0;
 }

@@ -614,7 +614,8 @@ net_call_reply_bytes(NetCall *call, const uint8_t *data, size_t length)
 		fail_static(stream, CODE_RESOURCE_EXHAUSTED, status_text(RUSD_MEMORY_EXCEEDED));
 		return;
 	}
-	memcpy(copy, data, length);
+	if (length > 0)
+		memcpy(copy, data, length);
 	net_call_reply_arena(call, copy, length);
 }
 

@@ -68,6 +68,8 @@ pull_message(NetStream *stream, uint8_t *target, size_t length)
 	length = Min(length, stream->reply_left);
 	if (stream->source == NULL)
 	{
+		if (length == 0)
+			return 0;
 		memcpy(target, stream->reply, length);
 		stream->reply += length;
 		stream->reply_left -= length;
@@ -205,6 +207,8 @@ copy_pending(H2 *h2)
 {
 	size_t		part = Min(h2->pending_length, h2->out_max - h2->out_used);
 
+	if (part == 0)
+		return;
 	memcpy(h2->out + h2->out_used, h2->pending, part);
 	h2->out_used += part;
 	h2->pending += part;

@@ -16,8 +16,11 @@
 /* A new stream needs less: nghttp2's stream and frames in both directions, our NetStream. */
 #define STREAM_RESERVE (4 * 1024)
 #define CLASS_LARGE MEM_CLASSES
+#ifndef __has_feature			/* clang's */
+#define __has_feature(x) 0
+#endif
 /* The address sanitizer shall see each block by itself. */
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
 #define POOLED 0
 #else
 #define POOLED 1

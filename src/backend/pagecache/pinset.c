@@ -54,11 +54,13 @@ pinset_read(PinSet *set, const Shm *shm)
 		if (atomic_load_explicit(&shm->heads[slot].state, memory_order_relaxed) == SLOT_FREE)
 			continue;
 		set->slots_seen++;
+		/* First: snapshot_pin_reply sets a snapshot pin before result_unpin gives up the result
+		 * pin, so one of them is seen. */
+		results = atomic_load_explicit(&area->result_pin, memory_order_acquire);
 		for (int pin = 0; pin < SNAPSHOT_PINS; pin++)
 		{
 			pinset_add(set, atomic_load_explicit(&area->snapshot_pins[pin], memory_order_relaxed));
 		}
-		results = atomic_load_explicit(&area->result_pin, memory_order_relaxed);
 		if ((results & 0xffff) != 0)
 			set->results_floor = Min(set->results_floor, results >> 16);
 	}

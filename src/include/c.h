@@ -46,24 +46,26 @@
 typedef struct Bytes
 {
 	const uint8_t *data;
-	size_t		length;
+	size_t length;
 } Bytes;
 
 /* ---- 4. assertions ---- */
 #define StaticAssert(condition, why) _Static_assert(condition, why)
 
-/* Called by Check and Assert: logs and ends the process by SIGABRT.  utils/log.c, and the tools' own. */
+/* Called by Check and Assert: logs and ends the process by SIGABRT.  utils/log.c, and the tools'
+ * own. */
 does_not_return extern void check_failed(const char *condition, const char *file, int line);
 
 /*
  * Check: cheap, always on; what the log, the store and Raft rely on.  Assert: debug builds.
  * Never for what came from a disk, a peer, a client or a backend's ring: that is an error path.
  */
-#define Check(condition) (likely(condition) ? (void) 0 : check_failed(#condition, __FILE__, __LINE__))
+#define Check(condition)                                                                           \
+	(likely(condition) ? (void) 0 : check_failed(#condition, __FILE__, __LINE__))
 #ifdef RUSD_DEBUG
 #define Assert(condition) Check(condition)
 #else
 #define Assert(condition) ((void) sizeof(condition))
 #endif
 
-#endif							/* C_H */
+#endif /* C_H */

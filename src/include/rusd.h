@@ -15,4 +15,4 @@
 #define ETCD_VERSION_STRING "3.7.1"
 #define ETCD_CLUSTER_VERSION_STRING "3.7.0"
 
-#endif							/* RUSD_H */
+#endif /* RUSD_H */

@@ -17,4 +17,4 @@
 #define RUSD_VERSION_STRING "0.1.0"
 #define ETCD_VERSION_STRING "3.7.1"
 
-#endif							/* RUSD_FE_H */
+#endif /* RUSD_FE_H */

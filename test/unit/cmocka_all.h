@@ -14,4 +14,4 @@
 
 #include <cmocka.h>
 
-#endif							/* CMOCKA_ALL_H */
+#endif /* CMOCKA_ALL_H */

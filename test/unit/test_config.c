@@ -636,11 +636,11 @@ file_is_read_again(void **state)
 	(void) state;
 	(void) snprintf(reload_path, sizeof(reload_path), "/tmp/test_config.XXXXXX");
 	(void) close(mkstemp(reload_path));
-	write_reload_file("# a comment\n\n  log-level=warn\nwarning-unary-request-duration=1s\n");
+	write_reload_file("# a comment\n\n  log-level=warn\nwarning-apply-duration=1s\n");
 	(void) snprintf(arguments, sizeof(arguments), "--config-reload=%s", reload_path);
 	accepted(arguments);
 	assert_string_equal(config.log_level, "warn");
-	assert_int_equal(config.warning_unary_request_duration, 1000000000);
+	assert_int_equal(config.warning_apply_duration, 1000000000);
 
 	write_reload_file("log-level=error\n");
 	assert_int_equal(reload(), RUSD_OK);

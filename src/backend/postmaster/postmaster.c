@@ -618,7 +618,7 @@ announce_ready(void)
 	/* The node came up: crashes from now on are counted anew only where the log has moved on. */
 	if (name == NULL || strlen(name) >= sizeof(address.sun_path))
 		return;
-	strcpy(address.sun_path, name);
+	memcpy(address.sun_path, name, strlen(name) + 1);
 	if (address.sun_path[0] == '@')
 		address.sun_path[0] = '\0';
 	socket_file = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);

@@ -36,7 +36,8 @@ typedef struct Output
 	char path[PATH_MAX]; /* "" for stderr and stdout */
 } Output;
 
-static Output outputs[LOG_MAX_OUTPUTS] = {{.file = STDERR_FILENO, .impatient = -1, .poll_first = true}};
+static Output outputs[LOG_MAX_OUTPUTS] = {
+	{.file = STDERR_FILENO, .impatient = -1, .poll_first = true}};
 static int output_count = 1;
 static bool console = false;
 static _Atomic int level_at_start = LOG_INFO;

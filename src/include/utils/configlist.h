@@ -94,7 +94,7 @@ RUSD_PARAM_TEXT(discovery_fallback, "discovery-fallback", ENUM, "exit", "exit|pr
 RUSD_PARAM_TEXT(discovery_srv, "discovery-srv", STRING, "", "", NOT_YET, FIXED, "DNS domain with SRV records of the members.", "")
 RUSD_PARAM_TEXT(discovery_srv_name, "discovery-srv-name", STRING, "", "", NOT_YET, FIXED, "Suffix of the service name of those records.", "")
 RUSD_PARAM_BOOL(strict_reconfig_check, "strict-reconfig-check", true, NOT_YET, FIXED, "Refuse changes of the membership that would lose the quorum.", "")
-RUSD_PARAM_BOOL(pre_vote, "pre-vote", true, HONOURED, FIXED, "Ask before an election whether it could be won.", "")
+RUSD_PARAM_BOOL(pre_vote, "pre-vote", true, WARNED, FIXED, "Ask before an election whether it could be won.", "a single member has nobody to ask")
 RUSD_PARAM_TEXT(auto_compaction_retention, "auto-compaction-retention", STRING, "0", "", NOT_YET, FIXED, "What automatic compaction keeps; 0: no compaction.", "")
 RUSD_PARAM_TEXT(auto_compaction_mode, "auto-compaction-mode", WORD, "periodic", "periodic|revision", NOT_YET, FIXED, "Whether automatic compaction counts time or revisions.", "")
 RUSD_PARAM_TEXT(v2_deprecation, "v2-deprecation", ENUM, "write-only", "write-only|write-only-skip-check|write-only-drop-data|gone", WARNED, FIXED, "Phase of the removal of etcd's v2 store.", "there is no v2 store")
@@ -148,7 +148,7 @@ RUSD_PARAM_TEXT(log_level, "log-level", WORD, "info", "debug|info|warn|error|pan
 RUSD_PARAM_TEXT(log_format, "log-format", WORD, "json", "json|console", HONOURED, FIXED, "json, or console for people.", "")
 RUSD_PARAM_BOOL(enable_log_rotation, "enable-log-rotation", false, NOT_YET, FIXED, "Rotate the log file.", "SIGHUP opens log files again")
 RUSD_PARAM_TEXT(log_rotation_config_json, "log-rotation-config-json", STRING, "{\"maxsize\": 100, \"maxage\": 0, \"maxbackups\": 0, \"localtime\": false, \"compress\": false}", "", NOT_YET, FIXED, "How to rotate.", "")
-RUSD_PARAM_INT(warning_unary_request_duration, "warning-unary-request-duration", DURATION, 300 * PARAM_MILLISECOND, INT64_MIN, INT64_MAX, HONOURED, RELOAD, "Requests that take longer are logged.", "")
+RUSD_PARAM_INT(warning_unary_request_duration, "warning-unary-request-duration", DURATION, 300 * PARAM_MILLISECOND, INT64_MIN, INT64_MAX, NOT_YET, RELOAD, "Requests that take longer are logged.", "")
 
 /* ---- Tracing ---- */
 RUSD_PARAM_SECTION("Tracing", false)

@@ -30,4 +30,4 @@ extern bool read_faults(const volatile uint8_t *at);
 /* A repeatable stream of numbers. */
 extern uint64_t fixture_random(uint64_t *seed);
 
-#endif							/* IPC_FIXTURE_H */
+#endif /* IPC_FIXTURE_H */

@@ -2,8 +2,9 @@
  * test_latch.c
  *	  Latches: no wake is lost, by futex and by SIGURG, with sockets, with setters that die.
  *
- * Also run under the thread sanitizer (make check-tsan).  No test waits for time to pass; where a wake
- * would be lost, a wait without limit would hang, and the alarm at the end of main ends the program.
+ * Also run under the thread sanitizer (make check-tsan).  No test waits for time to pass; where a
+ *wake would be lost, a wait without limit would hang, and the alarm at the end of main ends the
+ *program.
  *
  * test/unit/test_latch.c
  */
@@ -24,8 +25,8 @@
 #define FOREVER (-1)
 
 /*
- * Two latches pass a number to and fro; whoever is not in turn sleeps without limit.  The number is a
- * plain word, so that nothing but the latches orders it: the thread sanitizer would see a race.
+ * Two latches pass a number to and fro; whoever is not in turn sleeps without limit.  The number is
+ * a plain word, so that nothing but the latches orders it: the thread sanitizer would see a race.
  */
 typedef struct PingPong
 {
@@ -97,7 +98,8 @@ signal_wakes_are_not_lost_between_processes(void **state)
 		uint64_t now;
 
 		if (child == 0 && !begun)
-			latch_init(mine, true); /* a set before this is made up for: the turn is looked at below */
+			latch_init(mine,
+					   true); /* a set before this is made up for: the turn is looked at below */
 		begun = true;
 		latch_reset(mine);
 		now = atomic_load(turn);
@@ -226,7 +228,8 @@ wait_events_have_names(void **state)
 	(void) state;
 	assert_string_equal(wait_event_name(WAIT_EVENT_WAL_SYNC), "wal-sync");
 	assert_string_equal(wait_event_name(WAIT_EVENT_COUNT), "unknown");
-	assert_int_equal(wait_event_begin(WAIT_EVENT_WAL_SYNC), WAIT_EVENT_NONE); /* no area: nothing happens */
+	assert_int_equal(wait_event_begin(WAIT_EVENT_WAL_SYNC),
+					 WAIT_EVENT_NONE); /* no area: nothing happens */
 	my_area = shm->areas[2];
 	before = wait_event_begin(WAIT_EVENT_WAL_SYNC);
 	assert_int_equal(atomic_load(&my_area->wait_event), WAIT_EVENT_WAL_SYNC);
@@ -328,21 +331,26 @@ a_process_whose_parent_is_gone_does_not_begin(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {
+	const struct CMUnitTest threads[] = {
 		cmocka_unit_test(futex_wakes_are_not_lost_between_threads),
 		cmocka_unit_test(a_set_latch_does_not_sleep),
 		cmocka_unit_test(no_group_is_signalled),
 		cmocka_unit_test(wait_events_have_names),
-#if !UNDER_TSAN
+		cmocka_unit_test(sockets_and_latch_are_waited_for_together),
+	};
+	/* The thread sanitizer sees one process only. */
+	const struct CMUnitTest processes[] = {
 		cmocka_unit_test(signal_wakes_are_not_lost_between_processes),
 		cmocka_unit_test(a_dead_setter_does_not_silence_the_others),
 		cmocka_unit_test(term_ends_a_wait_and_sets_the_flag),
 		cmocka_unit_test(a_process_dies_with_its_parent),
 		cmocka_unit_test(a_process_whose_parent_is_gone_does_not_begin),
-#endif
-		cmocka_unit_test(sockets_and_latch_are_waited_for_together),
 	};
+	int failed;
 
 	alarm(120);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	failed = cmocka_run_group_tests_name("threads", threads, NULL, NULL);
+	if (!UNDER_TSAN)
+		failed += cmocka_run_group_tests_name("processes", processes, NULL, NULL);
+	return failed;
 }

@@ -151,7 +151,8 @@ freshness_is_judged_by_the_stamp(void **state)
 	assert_true(shm_control_is_fresh(shm, 1000, 500));
 	assert_true(shm_control_is_fresh(shm, 1500, 500));
 	assert_false(shm_control_is_fresh(shm, 1501, 500));
-	assert_true(shm_control_is_fresh(shm, 900, 500)); /* stamped after the caller looked at the clock */
+	assert_true(
+		shm_control_is_fresh(shm, 900, 500)); /* stamped after the caller looked at the clock */
 	shm_destroy(shm);
 }
 

@@ -28,7 +28,7 @@ StaticAssert(sizeof(CheckpointRoot) <= SHM_CHECKPOINT_ROOT_BYTES, "region checkp
 StaticAssert(sizeof(PageMeta) == SHM_PAGE_META_BYTES, "region page_meta");
 StaticAssert(PAGE_BYTES == SHM_FRAME_BYTES, "region frames");
 
-#define SLOT 7					/* a backend in the middle */
+#define SLOT 7 /* a backend in the middle */
 #define BACKENDS 6
 
 /* ---- what each region is for a backend, by the list, and where it is ---- */
@@ -116,7 +116,9 @@ wal_buffers_appear_twice(void **state)
 static void
 bad_layouts_are_refused(void **state)
 {
-	ShmLayout good = {.slot_count = 6, .wal_buffer_bytes = 1 << 20, .wal_segment_bytes = 1 << 20,
+	ShmLayout good = {.slot_count = 6,
+					  .wal_buffer_bytes = 1 << 20,
+					  .wal_segment_bytes = 1 << 20,
 					  .frame_count = 16};
 	ShmLayout layout;
 	Shm *shm;
@@ -145,8 +147,10 @@ bad_layouts_are_refused(void **state)
 static void
 a_large_segment_costs_nothing_until_used(void **state)
 {
-	ShmLayout layout = {.slot_count = 1024 + PROC_ESSENTIAL_COUNT, .wal_buffer_bytes = 16 << 20,
-						.wal_segment_bytes = 64 << 20, .frame_count = 4 << 20};
+	ShmLayout layout = {.slot_count = 1024 + PROC_ESSENTIAL_COUNT,
+						.wal_buffer_bytes = 16 << 20,
+						.wal_segment_bytes = 64 << 20,
+						.frame_count = 4 << 20};
 	Shm *shm;
 	struct
 	{
@@ -171,7 +175,7 @@ a_large_segment_costs_nothing_until_used(void **state)
 	{                                                                                              \
 		if (!(condition))                                                                          \
 		{                                                                                          \
-			fprintf(stderr, "# line %d: %s\n", __LINE__, #condition);                             \
+			fprintf(stderr, "# line %d: %s\n", __LINE__, #condition);                              \
 			_exit(1);                                                                              \
 		}                                                                                          \
 	} while (0)
@@ -271,8 +275,8 @@ child_tries_to_get_it_back(Shm *shm, int memfd)
 	}
 
 	/*
-	 * mremap asks no seals: a writable mapping can be stretched over what follows it in the file.  Behind
-	 * its area that is areas of other backends, and nothing else.
+	 * mremap asks no seals: a writable mapping can be stretched over what follows it in the file.
+	 * Behind its area that is areas of other backends, and nothing else.
 	 */
 	stretched = mremap(shm->areas[SLOT], stride, 2 * stride, MREMAP_MAYMOVE);
 	if (stretched != MAP_FAILED)

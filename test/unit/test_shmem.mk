@@ -14,3 +14,8 @@ test_publish_EXTRA := test/unit/ipc_fixture.o
 test_latch_LIBS := -pthread
 test_ring_LIBS := -pthread
 test_publish_LIBS := -pthread
+
+# Rings, latches and published states between threads, under the thread sanitizer.
+check-tsan:
+	$(MAKE) --no-print-directory TSAN=1 check-unit UNIT="test_publish test_latch test_ring"
+.PHONY: check-tsan

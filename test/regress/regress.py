@@ -113,7 +113,8 @@ def one(name, args):
     expected = os.path.join(HERE, "expected", name + ".out")
     text = open(os.path.join(HERE, "script", name + ".script")).read()
     if args.record:
-        version = subprocess.run([args.server, "--version"], capture_output=True, text=True).stdout.split("\n")[0]
+        version = subprocess.run([args.server, "--version"], capture_output=True, text=True).stdout
+        version = "rusd and rusdctl themselves" if "rusd" in version else version.split("\n")[0]
         with open(expected, "w") as f:
             f.write(run_script(text, args, "# recorded from " + version))
         return None

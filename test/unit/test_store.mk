@@ -1,5 +1,5 @@
 # The store's tests share a fixture, a model and the modules below the store.
-STORE_TESTS := test_store test_range test_txn
+STORE_TESTS := test_store test_range test_txn test_compact test_hash
 UNIT_TESTS += $(STORE_TESTS)
 STORE_TEST_OBJS := $(patsubst %.c,%.o,$(wildcard src/backend/store/*.c src/backend/btree/*.c \
 	src/backend/pagecache/*.c src/backend/ipc/*.c src/backend/utils/*.c src/backend/port/*.c \

@@ -613,6 +613,20 @@ bytes_are_escaped_as_etcd_does(void **state)
 }
 
 static void
+a_name_stands_once_in_a_line(void **state)
+{
+	char buffer[LOG_LINE_SIZE];
+	LogField fields[] = {LOG_INTEGER("pid", 3), LOG_TEXT("process", "other")};
+	LogEvent event = event_with("m", fields, 2);
+
+	(void) state;
+	event.process = "raft";
+	event.pid = 4;
+	json_decref(parse_line(buffer, logline_json(buffer, &event)));
+	assert_null(strstr(buffer, "raft"));
+}
+
+static void
 console_lines_are_for_people(void **state)
 {
 	char buffer[LOG_LINE_SIZE];
@@ -919,6 +933,7 @@ main(void)
 		cmocka_unit_test(any_text_gives_one_valid_line),
 		cmocka_unit_test(lines_are_cut_at_every_length),
 		cmocka_unit_test(bytes_are_escaped_as_etcd_does),
+		cmocka_unit_test(a_name_stands_once_in_a_line),
 		cmocka_unit_test(console_lines_are_for_people),
 		log_test(outputs_and_levels_are_checked),
 		log_test(level_changes_in_all_processes),

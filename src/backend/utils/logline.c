@@ -252,7 +252,19 @@ put_caller(Line *line, const char *file, int number)
 	put_format(line, "%.40s:%d", from == NULL ? file : from, number);
 }
 
-/* All fields of an event: those of the process, its own, then what was lost. */
+/* A name twice in one object would leave it to the reader which one counts. */
+static bool
+has_field(const LogEvent *event, const char *name)
+{
+	for (int i = 0; i < event->count; i++)
+	{
+		if (strcmp(event->fields[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* All fields of an event: what was lost, its own, those of the process. */
 static void
 put_fields(Line *line, const LogEvent *event)
 {
@@ -260,11 +272,12 @@ put_fields(Line *line, const LogEvent *event)
 		put_field(line, &LOG_UNSIGNED("dropped-lines", event->dropped));
 	for (int i = 0; i < event->count; i++)
 		put_field(line, &event->fields[i]);
-	if (event->process[0] != '\0')
-	{
+	if (event->process[0] == '\0')
+		return;
+	if (!has_field(event, "process"))
 		put_field(line, &LOG_TEXT("process", event->process));
+	if (!has_field(event, "pid"))
 		put_field(line, &LOG_INTEGER("pid", event->pid));
-	}
 }
 
 /* The end of a line has room whatever came before. */

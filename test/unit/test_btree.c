@@ -3,6 +3,7 @@
  *	  Trees against a sorted array: random work over many shapes of keys, old roots that stay as
  *they were while they are pinned, no page lost or used twice.
  *
+ * test_btree --corpus DIRECTORY writes seeds for the fuzz target of pages.
  * RUSD_TEST_SEED repeats a run with another seed; RUSD_TEST_SCALE makes it longer.
  *
  * test/unit/test_btree.c
@@ -525,8 +526,31 @@ empty_trees_have_nothing(void **state)
 		.initial_state = (void *) &shapes[which]                                                   \
 	}
 
+/* Seeds for fuzz_page: the first pages of small trees of each shape, all born in root 1. */
+static int
+write_corpus(const char *directory)
+{
+	for (size_t i = 0; i < lengthof(shapes); i++)
+	{
+		char name[300];
+		FILE *file;
+		Run run;
+
+		begin_run(&run, &shapes[i]);
+		while (space_pages_end(run.space) < 7)
+			operate(&run);
+		snprintf(name, sizeof(name), "%s/tree-%zu", directory, i);
+		file = fopen(name, "w");
+		assert_non_null(file);
+		assert_int_equal(fwrite(run.shm->frames, PAGE_BYTES, 8, file), 8);
+		assert_int_equal(fclose(file), 0);
+		end_run(&run);
+	}
+	return 0;
+}
+
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(empty_trees_have_nothing),
@@ -546,5 +570,7 @@ main(void)
 	};
 
 	StaticAssert(lengthof(shapes) == 9, "a shape is not run");
+	if (argc == 3 && strcmp(argv[1], "--corpus") == 0)
+		return write_corpus(argv[2]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

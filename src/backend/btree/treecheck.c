@@ -179,6 +179,10 @@ check_order(TreeCheck *check, const TreePage *page, uint32_t position)
 			return complain(check, "keys of page %" PRIu64 " are not in order at %u",
 							page->header.number, position);
 	}
+	/* Memory is asked for by a number that stands in the page. */
+	if (key.length > check->access->shm->layout.frame_count * PAGE_BYTES)
+		return complain(check, "key %u of page %" PRIu64 " is longer than all pages", position,
+						page->header.number);
 	free(check->bytes);
 	check->bytes = malloc(key.length + 1);
 	Check(check->bytes != NULL);

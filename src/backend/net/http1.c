@@ -199,7 +199,6 @@ on_header_field(http_parser *parser, const char *data, size_t length)
 {
 	Http1	   *http1 = parser->data;
 
-	http1->line_seen = true;
 	if (http1->in_value)
 	{
 		if (http1->header_count == HEADERS_MAX)
@@ -235,8 +234,10 @@ on_headers_complete(http_parser *parser)
 	Span		ignored;
 
 	if (parser->http_major != 1)
-		return refuse(http1, 505, "505 HTTP Version Not Supported");
-	http1->line_seen = true;
+	{
+		http1->line_seen = false;
+		return -1;
+	}
 	http1->begun = false;
 	if (!end_text(http1, &ignored))
 		return -1;
@@ -339,6 +340,9 @@ parse(Http1 *http1, const uint8_t *data, size_t length)
 	size_t		taken = http_parser_execute(&http1->parser, &settings, (const char *) data, length);
 	enum http_errno problem = HTTP_PARSER_ERRNO(&http1->parser);
 
+	/* The parser has taken a line: so it was a request line. */
+	if (!http1->line_seen && http1->parser.http_major == 1)
+		http1->line_seen = taken > 0 && memchr(data, '\n', taken) != NULL;
 	if (problem == HPE_OK)
 		return RUSD_OK;
 	if (problem != HPE_PAUSED)

@@ -1,8 +1,10 @@
 /*
  * test_descriptors.c
- *	  Do the compiled messages and services say what the tables in test/conformance say?  Row by row: every row is there, and nothing else is.
+ *	  Do the compiled messages and services say what the tables in test/conformance say?  Row by
+ *row: every row is there, and nothing else is.
  *
- * protobuf-c's descriptors do not tell which methods stream; that column is compared with the .proto files themselves.
+ * protobuf-c's descriptors do not tell which methods stream; that column is compared with the
+ *.proto files themselves.
  *
  * test/unit/test_descriptors.c
  */
@@ -23,9 +25,11 @@
 #define MESSAGES_MAX 256
 
 static const ProtobufCServiceDescriptor *const services[] = {
-	&etcdserverpb__kv__descriptor,	   &etcdserverpb__watch__descriptor,	   &etcdserverpb__lease__descriptor,
-	&etcdserverpb__cluster__descriptor, &etcdserverpb__maintenance__descriptor, &etcdserverpb__auth__descriptor,
-	&v3electionpb__election__descriptor, &v3lockpb__lock__descriptor,		   &grpc__health__v1__health__descriptor,
+	&etcdserverpb__kv__descriptor,          &etcdserverpb__watch__descriptor,
+	&etcdserverpb__lease__descriptor,       &etcdserverpb__cluster__descriptor,
+	&etcdserverpb__maintenance__descriptor, &etcdserverpb__auth__descriptor,
+	&v3electionpb__election__descriptor,    &v3lockpb__lock__descriptor,
+	&grpc__health__v1__health__descriptor,
 };
 
 /* Messages that no service leads to: stored, or of the log, or of the gateway. */
@@ -59,9 +63,9 @@ static void
 read_table(const char *name)
 {
 	static const char empty[] = "# messages without fields:";
-	char		path[256];
-	char		line[LINE_MAX_BYTES];
-	FILE	   *file;
+	char path[256];
+	char line[LINE_MAX_BYTES];
+	FILE *file;
 
 	snprintf(path, sizeof(path), "test/conformance/%s", name);
 	file = fopen(path, "r");
@@ -74,11 +78,12 @@ read_table(const char *name)
 		line[strcspn(line, "\n")] = '\0';
 		if (strncmp(line, empty, sizeof(empty) - 1) == 0)
 		{
-			char	   *word;
+			char *word;
 
-			for (word = strtok(line + sizeof(empty) - 1, " "); word != NULL; word = strtok(NULL, " "))
+			for (word = strtok(line + sizeof(empty) - 1, " "); word != NULL;
+				 word = strtok(NULL, " "))
 			{
-				char		row[LINE_MAX_BYTES];
+				char row[LINE_MAX_BYTES];
 
 				snprintf(row, sizeof(row), "%s\t-", word);
 				add_row(row);
@@ -94,7 +99,7 @@ read_table(const char *name)
 static void
 expect_row(const char *row)
 {
-	size_t		i;
+	size_t i;
 
 	for (i = 0; i < row_count; i++)
 		if (strcmp(rows[i], row) == 0)
@@ -110,7 +115,7 @@ expect_row(const char *row)
 static void
 expect_all_seen(void)
 {
-	size_t		i;
+	size_t i;
 
 	for (i = 0; i < row_count; i++)
 		if (!seen[i])
@@ -122,7 +127,7 @@ expect_all_seen(void)
 static bool
 ends_with(const char *text, const char *end)
 {
-	size_t		length = strlen(text);
+	size_t length = strlen(text);
 
 	return length >= strlen(end) && strcmp(text + length - strlen(end), end) == 0;
 }
@@ -131,14 +136,14 @@ static bool
 is_map(const ProtobufCFieldDescriptor *field)
 {
 	return field->type == PROTOBUF_C_TYPE_MESSAGE &&
-		ends_with(((const ProtobufCMessageDescriptor *) field->descriptor)->name, "Entry");
+		   ends_with(((const ProtobufCMessageDescriptor *) field->descriptor)->name, "Entry");
 }
 
 /* All messages that can be reached. */
 static void
 gather(const ProtobufCMessageDescriptor *message)
 {
-	size_t		i;
+	size_t i;
 
 	for (i = 0; i < message_count; i++)
 		if (messages[i] == message)
@@ -153,8 +158,8 @@ gather(const ProtobufCMessageDescriptor *message)
 static void
 gather_all(void)
 {
-	size_t		i;
-	unsigned	j;
+	size_t i;
+	unsigned j;
 
 	message_count = 0;
 	for (i = 0; i < lengthof(services); i++)
@@ -200,7 +205,7 @@ type_name(const ProtobufCFieldDescriptor *field, char *name, size_t size)
 			if (is_map(field))
 			{
 				const ProtobufCMessageDescriptor *entry = field->descriptor;
-				char		value[128];
+				char value[128];
 
 				assert_int_equal(entry->n_fields, 2);
 				assert_int_equal(entry->fields[0].type, PROTOBUF_C_TYPE_STRING);
@@ -208,18 +213,21 @@ type_name(const ProtobufCFieldDescriptor *field, char *name, size_t size)
 				snprintf(name, size, "map<string,%s>", value);
 			}
 			else
-				snprintf(name, size, "%s", ((const ProtobufCMessageDescriptor *) field->descriptor)->name);
+				snprintf(name, size, "%s",
+						 ((const ProtobufCMessageDescriptor *) field->descriptor)->name);
 			break;
 		default:
 			fail_msg("field %s has a type that no table has", field->name);
 	}
 }
 
-/* protobuf-c keeps the name of a oneof nowhere but in the names of C members: these would not compile under others. */
+/* protobuf-c keeps the name of a oneof nowhere but in the names of C members: these would not
+ * compile under others. */
 StaticAssert(sizeof(((Etcdserverpb__RequestOp *) NULL)->request_case) > 0, "oneof request");
 StaticAssert(sizeof(((Etcdserverpb__ResponseOp *) NULL)->response_case) > 0, "oneof response");
 StaticAssert(sizeof(((Etcdserverpb__Compare *) NULL)->target_union_case) > 0, "oneof target_union");
-StaticAssert(sizeof(((Etcdserverpb__WatchRequest *) NULL)->request_union_case) > 0, "oneof request_union");
+StaticAssert(sizeof(((Etcdserverpb__WatchRequest *) NULL)->request_union_case) > 0,
+			 "oneof request_union");
 
 static const char *
 oneof_name(const ProtobufCMessageDescriptor *message)
@@ -228,13 +236,13 @@ oneof_name(const ProtobufCMessageDescriptor *message)
 	{
 		const char *message;
 		const char *oneof;
-	}			oneofs[] = {
+	} oneofs[] = {
 		{"etcdserverpb.RequestOp", "request"},
 		{"etcdserverpb.ResponseOp", "response"},
 		{"etcdserverpb.Compare", "target_union"},
 		{"etcdserverpb.WatchRequest", "request_union"},
 	};
-	size_t		i;
+	size_t i;
 
 	for (i = 0; i < lengthof(oneofs); i++)
 		if (strcmp(oneofs[i].message, message->name) == 0)
@@ -246,8 +254,8 @@ oneof_name(const ProtobufCMessageDescriptor *message)
 static void
 compare_message(const ProtobufCMessageDescriptor *message)
 {
-	char		row[LINE_MAX_BYTES];
-	unsigned	i;
+	char row[LINE_MAX_BYTES];
+	unsigned i;
 
 	if (message->n_fields == 0)
 	{
@@ -257,15 +265,17 @@ compare_message(const ProtobufCMessageDescriptor *message)
 	for (i = 0; i < message->n_fields; i++)
 	{
 		const ProtobufCFieldDescriptor *field = &message->fields[i];
-		char		type[192];
-		char		label[64];
+		char type[192];
+		char label[64];
 
 		type_name(field, type, sizeof(type));
 		if ((field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0)
 			snprintf(label, sizeof(label), "oneof %s", oneof_name(message));
 		else
-			snprintf(label, sizeof(label), "%s", field->label == PROTOBUF_C_LABEL_REPEATED ? "repeated" : "singular");
-		snprintf(row, sizeof(row), "%s\t%u\t%s\t%s\t%s", message->name, field->id, field->name, type, label);
+			snprintf(label, sizeof(label), "%s",
+					 field->label == PROTOBUF_C_LABEL_REPEATED ? "repeated" : "singular");
+		snprintf(row, sizeof(row), "%s\t%u\t%s\t%s\t%s", message->name, field->id, field->name,
+				 type, label);
 		expect_row(row);
 	}
 }
@@ -273,7 +283,7 @@ compare_message(const ProtobufCMessageDescriptor *message)
 static void
 test_every_field(void **state)
 {
-	size_t		i;
+	size_t i;
 
 	(void) state;
 	read_table("etcd-fields.tsv");
@@ -281,7 +291,8 @@ test_every_field(void **state)
 	for (i = 0; i < message_count; i++)
 	{
 		/* Not etcd's: what google.rpc.Status refers to, and what protobuf makes of a map. */
-		if (strcmp(messages[i]->name, "google.protobuf.Any") == 0 || ends_with(messages[i]->name, "Entry"))
+		if (strcmp(messages[i]->name, "google.protobuf.Any") == 0 ||
+			ends_with(messages[i]->name, "Entry"))
 			continue;
 		compare_message(messages[i]);
 	}
@@ -292,24 +303,26 @@ test_every_field(void **state)
 static void
 streaming(const char *method, char *kind, size_t size)
 {
-	static const char *const files[] = {"rpc.proto", "v3lock.proto", "v3election.proto", "health.proto"};
+	static const char *const files[] = {"rpc.proto", "v3lock.proto", "v3election.proto",
+										"health.proto"};
 	const char *service = strrchr(method, '/');
-	char		wanted_service[64];
-	char		wanted[64];
-	char		line[LINE_MAX_BYTES];
-	char		path[256];
-	size_t		i;
+	char wanted_service[64];
+	char wanted[64];
+	char line[LINE_MAX_BYTES];
+	char path[256];
+	size_t i;
 
 	/* method: package.Service/Method */
 	snprintf(wanted, sizeof(wanted), "  rpc %s(", service + 1);
 	service = strchr(method, '/');
 	while (service > method && service[-1] != '.')
 		service--;
-	snprintf(wanted_service, sizeof(wanted_service), "service %.*s {", (int) strcspn(service, "/"), service);
+	snprintf(wanted_service, sizeof(wanted_service), "service %.*s {", (int) strcspn(service, "/"),
+			 service);
 	for (i = 0; i < lengthof(files); i++)
 	{
-		bool		inside = false;
-		FILE	   *file;
+		bool inside = false;
+		FILE *file;
 
 		snprintf(path, sizeof(path), "src/include/proto/%s", files[i]);
 		file = fopen(path, "r");
@@ -321,9 +334,10 @@ streaming(const char *method, char *kind, size_t size)
 			if (!inside || strncmp(line, wanted, strlen(wanted)) != 0)
 				continue;
 			snprintf(kind, size, "%s",
-					 strstr(line, "(stream ") == NULL ? "unary"
+					 strstr(line, "(stream ") == NULL                    ? "unary"
 					 : strncmp(line + strlen(wanted), "stream ", 7) != 0 ? "server"
-					 : strstr(line, "returns (stream ") != NULL ? "bidi" : "client");
+					 : strstr(line, "returns (stream ") != NULL          ? "bidi"
+																		 : "client");
 			fclose(file);
 			return;
 		}
@@ -342,8 +356,8 @@ cut_last_column(char *row)
 static void
 test_every_method(void **state)
 {
-	size_t		i;
-	unsigned	j;
+	size_t i;
+	unsigned j;
 
 	(void) state;
 	read_table("etcd-methods.tsv");
@@ -353,20 +367,21 @@ test_every_method(void **state)
 		for (j = 0; j < services[i]->n_methods; j++)
 		{
 			const ProtobufCMethodDescriptor *method = &services[i]->methods[j];
-			char		path[128];
-			char		kind[16];
-			char		row[LINE_MAX_BYTES];
+			char path[128];
+			char kind[16];
+			char row[LINE_MAX_BYTES];
 
 			snprintf(path, sizeof(path), "%s/%s", services[i]->name, method->name);
 			streaming(path, kind, sizeof(kind));
-			snprintf(row, sizeof(row), "%s\t%s\t/%s\t%s\t%s\t%s", services[i]->name, method->name, path,
-					 method->input->name, method->output->name, kind);
+			snprintf(row, sizeof(row), "%s\t%s\t/%s\t%s\t%s\t%s", services[i]->name, method->name,
+					 path, method->input->name, method->output->name, kind);
 			expect_row(row);
 		}
 	expect_all_seen();
 }
 
-/* Enum values are in neither table: those that rusd's own code relies on, and the rest of etcd's, by number. */
+/* Enum values are in neither table: those that rusd's own code relies on, and the rest of etcd's,
+ * by number. */
 static void
 test_enums(void **state)
 {
@@ -374,7 +389,7 @@ test_enums(void **state)
 	{
 		const ProtobufCEnumDescriptor *descriptor;
 		const char *values;
-	}			enums[] = {
+	} enums[] = {
 		{&etcdserverpb__range_request__sort_order__descriptor, "NONE ASCEND DESCEND"},
 		{&etcdserverpb__range_request__sort_target__descriptor, "KEY VERSION CREATE MOD VALUE"},
 		{&etcdserverpb__compare__compare_result__descriptor, "EQUAL GREATER LESS NOT_EQUAL"},
@@ -388,20 +403,21 @@ test_enums(void **state)
 		{&grpc__health__v1__health_check_response__serving_status__descriptor,
 		 "UNKNOWN SERVING NOT_SERVING SERVICE_UNKNOWN"},
 	};
-	size_t		i;
-	unsigned	j;
+	size_t i;
+	unsigned j;
 
 	(void) state;
 	for (i = 0; i < lengthof(enums); i++)
 	{
-		char		values[256] = "";
+		char values[256] = "";
 
 		for (j = 0; j < enums[i].descriptor->n_values; j++)
 		{
-			size_t		at = strlen(values);
+			size_t at = strlen(values);
 
 			assert_int_equal(enums[i].descriptor->values[j].value, (int) j);
-			snprintf(values + at, sizeof(values) - at, "%s%s", j == 0 ? "" : " ", enums[i].descriptor->values[j].name);
+			snprintf(values + at, sizeof(values) - at, "%s%s", j == 0 ? "" : " ",
+					 enums[i].descriptor->values[j].name);
 		}
 		assert_string_equal(values, enums[i].values);
 	}

@@ -1,9 +1,11 @@
 /*
  * test_txn_checks.c
- *	  Transactions before they are proposed: duplicate keys (TXN-10, TXN-11), counts and order of checks (TXN-2 to TXN-6), the program.
+ *	  Transactions before they are proposed: duplicate keys (TXN-10, TXN-11), counts and order of
+ *checks (TXN-2 to TXN-6), the program.
  *
- * Shapes are written as in TXN-11: P put a, D delete a, R delete of a range that holds a, E of a range that ends at a, F delete from a on ("from key"),
- * Q put b, G range of a, T(x) and T(x|y) a nested transaction.  A model that compares every put with every other op judges random shapes too.
+ * Shapes are written as in TXN-11: P put a, D delete a, R delete of a range that holds a, E of a
+ *range that ends at a, F delete from a on ("from key"), Q put b, G range of a, T(x) and T(x|y) a
+ *nested transaction.  A model that compares every put with every other op judges random shapes too.
  *
  * test/unit/test_txn_checks.c
  */
@@ -89,18 +91,19 @@ parse_op(const char **at)
 		case 'E':
 			return new_delete("A", bytes("a"));
 		case 'F':
-			return new_delete("A", (ProtobufCBinaryData){.len = 1, .data = (uint8_t *) (uintptr_t) ""});
+			return new_delete("A",
+							  (ProtobufCBinaryData){.len = 1, .data = (uint8_t *) (uintptr_t) ""});
 		case 'B':
-			return new_delete("c", bytes("A"));	/* backwards: empty */
+			return new_delete("c", bytes("A")); /* backwards: empty */
 		case 'G':
 			return new_range("a");
 		case '0':
 			return new_op(ETCDSERVERPB__REQUEST_OP__REQUEST__NOT_SET);
 		case 'T':
 			op = new_op(ETCDSERVERPB__REQUEST_OP__REQUEST_REQUEST_TXN);
-			(*at)++;			/* ( */
+			(*at)++; /* ( */
 			op->request_txn = parse_txn(at);
-			(*at)++;			/* ) */
+			(*at)++; /* ) */
 			return op;
 		default:
 			fail_msg("no such op: %s", *at - 1);
@@ -112,7 +115,7 @@ parse_op(const char **at)
 static size_t
 parse_list(const char **at, Etcdserverpb__RequestOp ***ops)
 {
-	size_t		count = 0;
+	size_t count = 0;
 
 	*ops = arena_alloc(&arena, 400 * sizeof(**ops));
 	while (**at != '\0' && **at != '|' && **at != ')')
@@ -144,7 +147,7 @@ parse(const char *shape)
 static void
 expect(const char *shape, Status status)
 {
-	Status		found = txn_check(parse(shape), 128, &arena);
+	Status found = txn_check(parse(shape), 128, &arena);
 
 	if (found != status)
 		fail_msg("[%s]: %s, not %s", shape, status_name(found), status_name(status));
@@ -156,21 +159,47 @@ static void
 test_examples(void **state)
 {
 	static const char *const duplicate[] = {
-		"PP", "PD", "DP", "PR", "RP", "PT(D)", "T(D)P", "RT(P)", "T(P)R", "T(P|P)T(P|P)",
-		"PT(P)", "PT(|P)", "T(P)P", "T(|P)P", "T(P)T(P)", "T(P)T(|P)", "T(|P)T(P)",
-		"T(D)T(P)", "T(|D)T(P)", "T(D)T(|P)", "PT(|D)", "PT(T(D))", "T(T(T(P)))P", "RT(T(T(|P)))",
-		"|PP", "|PD", "Q|PP", "QPQ", "T(PP)", "T(|PP)", "T(PD)", "T(|RP)", "T(T(P|P)|P)T(P)",
+		"PP",           "PD",          "DP",
+		"PR",           "RP",          "PT(D)",
+		"T(D)P",        "RT(P)",       "T(P)R",
+		"T(P|P)T(P|P)", "PT(P)",       "PT(|P)",
+		"T(P)P",        "T(|P)P",      "T(P)T(P)",
+		"T(P)T(|P)",    "T(|P)T(P)",   "T(D)T(P)",
+		"T(|D)T(P)",    "T(D)T(|P)",   "PT(|D)",
+		"PT(T(D))",     "T(T(T(P)))P", "RT(T(T(|P)))",
+		"|PP",          "|PD",         "Q|PP",
+		"QPQ",          "T(PP)",       "T(|PP)",
+		"T(PD)",        "T(|RP)",      "T(T(P|P)|P)T(P)",
 	};
 	static const char *const fine[] = {
-		"", "P", "PQ", "T(P|P)", "T(D)T(D|D)", "DRDR", "PE", "EP", "P|P", "P|D",
+		"",
+		"P",
+		"PQ",
+		"T(P|P)",
+		"T(D)T(D|D)",
+		"DRDR",
+		"PE",
+		"EP",
+		"P|P",
+		"P|D",
 		/* then and else exclude each other */
-		"T(P|D)", "T(D|P)", "T(T(P|P)|P)", "T(T(P)|T(P))",
+		"T(P|D)",
+		"T(D|P)",
+		"T(T(P|P)|P)",
+		"T(T(P)|T(P))",
 		/* deletes of a nested one count for later siblings only */
-		"T(P)T(D)", "T(P)T(|D)", "T(P|Q)T(D)",
+		"T(P)T(D)",
+		"T(P)T(|D)",
+		"T(P|Q)T(D)",
 		/* "from key", and intervals that are backwards, are empty here */
-		"PF", "FP", "PB", "T(F)P", "GP", "PG",
+		"PF",
+		"FP",
+		"PB",
+		"T(F)P",
+		"GP",
+		"PG",
 	};
-	size_t		i;
+	size_t i;
 
 	(void) state;
 	for (i = 0; i < lengthof(duplicate); i++)
@@ -185,9 +214,9 @@ test_examples(void **state)
 typedef struct Placed
 {
 	const Etcdserverpb__RequestOp *op;
-	uint32_t	lists[16];
-	uint32_t	places[16];
-	uint32_t	depth;
+	uint32_t lists[16];
+	uint32_t places[16];
+	uint32_t depth;
 } Placed;
 
 static Placed placed[512];
@@ -197,12 +226,12 @@ static uint32_t list_count;
 static void
 place(Etcdserverpb__RequestOp *const *ops, size_t count, const Placed *around)
 {
-	uint32_t	list = ++list_count;
-	size_t		i;
+	uint32_t list = ++list_count;
+	size_t i;
 
 	for (i = 0; i < count; i++)
 	{
-		Placed		here = *around;
+		Placed here = *around;
 
 		here.lists[here.depth] = list;
 		here.places[here.depth] = (uint32_t) i;
@@ -221,7 +250,7 @@ place(Etcdserverpb__RequestOp *const *ops, size_t count, const Placed *around)
 static int
 order_of(ProtobufCBinaryData a, ProtobufCBinaryData b)
 {
-	int			order = memcmp(a.data, b.data, Min(a.len, b.len));
+	int order = memcmp(a.data, b.data, Min(a.len, b.len));
 
 	return order != 0 ? order : a.len < b.len ? -1 : a.len > b.len;
 }
@@ -250,29 +279,31 @@ is_delete_op(const Placed *p)
 static bool
 pair_conflicts(const Placed *put, const Placed *other)
 {
-	uint32_t	common = 0;
+	uint32_t common = 0;
 
 	/* The innermost list that holds both, each by itself or by a nested transaction. */
-	while (common < put->depth && common < other->depth && put->lists[common] == other->lists[common] &&
+	while (common < put->depth && common < other->depth &&
+		   put->lists[common] == other->lists[common] &&
 		   put->places[common] == other->places[common])
 		common++;
-	if (common == put->depth || common == other->depth || put->lists[common] != other->lists[common])
-		return false;			/* then and else of one transaction exclude each other */
+	if (common == put->depth || common == other->depth ||
+		put->lists[common] != other->lists[common])
+		return false; /* then and else of one transaction exclude each other */
 	if (is_put_op(other))
 		return order_of(put->op->request_put->key, other->op->request_put->key) == 0;
-	if (!is_delete_op(other) || !deletes(other->op->request_delete_range, put->op->request_put->key))
+	if (!is_delete_op(other) ||
+		!deletes(other->op->request_delete_range, put->op->request_put->key))
 		return false;
 	if (other->depth == common + 1 || put->depth == common + 1)
-		return true;			/* one of them stands in that list itself */
+		return true; /* one of them stands in that list itself */
 	return other->places[common] < put->places[common];
 }
 
 static bool
 model_says_duplicate(Etcdserverpb__RequestOp *const *ops, size_t count)
 {
-	Placed		none = {.depth = 0};
-	uint32_t	i,
-				j;
+	Placed none = {.depth = 0};
+	uint32_t i, j;
 
 	placed_count = list_count = 0;
 	place(ops, count, &none);
@@ -295,7 +326,8 @@ random_below(uint32_t n)
 static const char *
 random_key(void)
 {
-	static const char *const keys[] = {"a", "aa", "ab", "b", "ba", "c", "d", "da", "e", "ea", "f", "g", "h", "i", "j", "k"};
+	static const char *const keys[] = {"a", "aa", "ab", "b", "ba", "c", "d", "da",
+									   "e", "ea", "f",  "g", "h",  "i", "j", "k"};
 
 	return keys[random_below(lengthof(keys))];
 }
@@ -303,13 +335,13 @@ random_key(void)
 static size_t
 random_list(Etcdserverpb__RequestOp ***ops, int depth)
 {
-	size_t		count = random_below(4);
-	size_t		i;
+	size_t count = random_below(4);
+	size_t i;
 
 	*ops = arena_alloc(&arena, (count + 1) * sizeof(**ops));
 	for (i = 0; i < count; i++)
 	{
-		uint32_t	kind = random_below(depth < 4 ? 8 : 4);
+		uint32_t kind = random_below(depth < 4 ? 8 : 4);
 
 		if (kind < 2)
 			(*ops)[i] = new_put(random_key());
@@ -334,14 +366,14 @@ random_list(Etcdserverpb__RequestOp ***ops, int depth)
 static void
 test_against_model(void **state)
 {
-	int			duplicates = 0;
-	int			round;
+	int duplicates = 0;
+	int round;
 
 	(void) state;
 	for (round = 0; round < 20000; round++)
 	{
 		Etcdserverpb__TxnRequest txn = ETCDSERVERPB__TXN_REQUEST__INIT;
-		bool		expected;
+		bool expected;
 
 		txn.n_success = random_list(&txn.success, 0);
 		txn.n_failure = random_list(&txn.failure, 0);
@@ -362,7 +394,7 @@ test_against_model(void **state)
 static const char *
 repeat(uint32_t n, char op, const char *rest)
 {
-	char	   *shape = arena_alloc(&arena, n + strlen(rest) + 1);
+	char *shape = arena_alloc(&arena, n + strlen(rest) + 1);
 
 	memset(shape, op, n);
 	strcpy(shape + n, rest);
@@ -372,7 +404,7 @@ repeat(uint32_t n, char op, const char *rest)
 static const char *
 in_txn(const char *inside)
 {
-	char	   *shape = arena_alloc(&arena, strlen(inside) + 4);
+	char *shape = arena_alloc(&arena, strlen(inside) + 4);
 
 	sprintf(shape, "T(%s)", inside);
 	return shape;
@@ -384,7 +416,7 @@ test_counts(void **state)
 	Etcdserverpb__TxnRequest *txn;
 	Etcdserverpb__Compare compare = ETCDSERVERPB__COMPARE__INIT;
 	const char *shape = "";
-	uint32_t	i;
+	uint32_t i;
 
 	(void) state;
 	expect(repeat(128, 'G', ""), RUSD_OK);
@@ -453,19 +485,21 @@ test_order_of_checks(void **state)
 
 /* ---- the program ---- */
 
-/* Whatever passes the checks is a program that raft and applier take, and its branches are where they should be. */
+/* Whatever passes the checks is a program that raft and applier take, and its branches are where
+ * they should be. */
 static void
 test_program(void **state)
 {
-	static const char *const shapes[] = {"", "P", "P|D", "|P", "T()", "T(P|D)", "T(|P)T(T(T(Q|R)|G)|E)P|T(P)", "GGG|GG"};
-	size_t		i;
+	static const char *const shapes[] = {
+		"", "P", "P|D", "|P", "T()", "T(P|D)", "T(|P)T(T(T(Q|R)|G)|E)P|T(P)", "GGG|GG"};
+	size_t i;
 
 	(void) state;
 	for (i = 0; i < lengthof(shapes); i++)
 	{
 		const Etcdserverpb__TxnRequest *txn = parse(shapes[i]);
-		uint64_t	length = txn_encode(txn, NULL);
-		uint8_t    *payload = arena_zalloc(&arena, sizeof(EntryHeader) + length);
+		uint64_t length = txn_encode(txn, NULL);
+		uint8_t *payload = arena_zalloc(&arena, sizeof(EntryHeader) + length);
 
 		assert_int_equal(txn_encode(txn, payload + sizeof(EntryHeader)), length);
 		if (entry_check(ENTRY_TXN, payload, sizeof(EntryHeader) + length) != RUSD_OK)
@@ -479,8 +513,8 @@ test_operands(void **state)
 	Etcdserverpb__Compare compare = ETCDSERVERPB__COMPARE__INIT;
 	Etcdserverpb__Compare *compares[] = {&compare};
 	Etcdserverpb__TxnRequest *txn = parse("");
-	uint8_t		ops[256];
-	Op			op;
+	uint8_t ops[256];
+	Op op;
 
 	(void) state;
 	txn->n_compare = 1;

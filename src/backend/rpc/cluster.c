@@ -67,7 +67,7 @@ cluster_member_list(RpcCall *call)
 	Status status;
 	size_t i;
 
-	status = snapshot_for_read(call->rpc, !request->linearizable, &control, &shared);
+	status = snapshot_for_read(call, !request->linearizable, &control, &shared);
 	if (status == RUSD_AGAIN)
 	{
 		call_wait(call, cluster_member_list);

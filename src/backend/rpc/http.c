@@ -152,13 +152,12 @@ check_alarms(const HttpRequest *request, const SharedSnapshot *shared)
 static const char *
 check_read(HttpRequest *request, bool serializable)
 {
-	Rpc *rpc = request->call->rpc;
 	SharedSnapshot *shared;
 	ControlState control;
 	RangeItem item;
 	Status status;
 
-	status = snapshot_for_read(rpc, serializable, &control, &shared);
+	status = snapshot_for_read(request->call, serializable, &control, &shared);
 	if (status == RUSD_AGAIN && !request->timed_out)
 	{
 		request->waits = true;
@@ -218,7 +217,7 @@ serve_health(HttpRequest *request)
 
 	if (!is_get(request))
 		return;
-	if (snapshot_for_read(rpc, true, &control, &shared) != RUSD_OK)
+	if (snapshot_for_read(request->call, true, &control, &shared) != RUSD_OK)
 	{
 		request->waits = !request->timed_out;
 		reason = "RANGE ERROR:etcdserver: request timed out";

@@ -96,7 +96,8 @@ answer_get(RpcCall *call, const Etcdserverpb__RangeRequest *range, const Control
 	return RUSD_OK;
 }
 
-/* Any other range: measured, then encoded at once or sent piece by piece. */
+/* Any other range: measured, then encoded at once or sent piece by piece.  RUSD_AGAIN: call_wait.
+ */
 static Status
 answer_range(RpcCall *call, const Etcdserverpb__RangeRequest *range, const ControlState *control,
 			 SharedSnapshot *shared, int64_t view_main)
@@ -135,6 +136,12 @@ answer_range(RpcCall *call, const Etcdserverpb__RangeRequest *range, const Contr
 		(Bytes){state->tail, (size_t) (range_put_tail(state->tail, more, count) - state->tail)};
 	length =
 		state->parts[0].literal.length + state->parts[0].bytes + state->parts[1].literal.length;
+	if (length > SMALL_ANSWER && !snapshot_may_keep(rpc, shared))
+	{
+		close_range(rpc, &open);
+		call->keeps = true;
+		return RUSD_AGAIN;
+	}
 	if (length > SMALL_ANSWER)
 	{
 		answer_send(call, snapshot_reference(shared), state->parts, 2, length, &open);
@@ -156,7 +163,6 @@ void
 kv_range(RpcCall *call)
 {
 	const Etcdserverpb__RangeRequest *range = call->request;
-	Rpc *rpc = call->rpc;
 	SharedSnapshot *shared;
 	ControlState control;
 	int64_t view_main;
@@ -164,12 +170,7 @@ kv_range(RpcCall *call)
 
 	status = range_check(range);
 	if (status == RUSD_OK)
-		status = snapshot_for_read(rpc, range->serializable, &control, &shared);
-	if (status == RUSD_AGAIN)
-	{
-		call_wait(call, kv_range);
-		return;
-	}
+		status = snapshot_for_read(call, range->serializable, &control, &shared);
 	if (status == RUSD_OK)
 		status = store_check_revision(&shared->snapshot.root, range->revision);
 	if (status == RUSD_OK)
@@ -181,9 +182,14 @@ kv_range(RpcCall *call)
 		if (status == RUSD_AGAIN)
 			status = answer_range(call, range, &control, shared, view_main);
 	}
+	if (status == RUSD_AGAIN)
+	{
+		call_wait(call, kv_range);
+		return;
+	}
 	if (status != RUSD_OK)
 		call_fail(call, status);
-	count(rpc->area, COUNTER_RANGES, 1);
+	count(call->rpc->area, COUNTER_RANGES, 1);
 }
 
 /* ---- what Put and DeleteRange share ---- */

@@ -205,7 +205,7 @@ maintenance_status(RpcCall *call)
 	StatusText *text;
 	Status status;
 
-	status = snapshot_for_read(rpc, true, &control, &shared);
+	status = snapshot_for_read(call, true, &control, &shared);
 	if (status == RUSD_AGAIN)
 	{
 		call_wait(call, maintenance_status);
@@ -345,9 +345,11 @@ hashing_begin(RpcCall *call, Status (*begin)(RpcCall *call, Hashing *hashing),
 {
 	Hashing *hashing;
 	SharedSnapshot *shared;
+	ControlState control;
 	Status status;
 
-	status = snapshot_current(call->rpc, &shared);
+	call->keeps = true;
+	status = snapshot_for_read(call, true, &control, &shared);
 	if (status == RUSD_AGAIN)
 	{
 		call_wait(call, again);

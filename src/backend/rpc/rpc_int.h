@@ -82,6 +82,7 @@ struct RpcCall
 	uint8_t list; /* CallList */
 	bool answered;
 	bool bounded;  /* T_req ends it */
+	bool keeps;    /* it needs a snapshot for longer than a turn */
 	RpcCall *next; /* in its list */
 	RpcCall *previous;
 	RpcCall *chain; /* of those with the same hash of their sequence */
@@ -173,6 +174,8 @@ extern void header_fill(Etcdserverpb__ResponseHeader *header, const ControlState
 extern Status snapshot_current(Rpc *rpc, SharedSnapshot **result);
 /* For longer than a turn: a reference of one's own. */
 extern SharedSnapshot *snapshot_reference(SharedSnapshot *shared);
+/* May a reference outlast the turn?  Not on the last place: small reads and writes need it. */
+extern bool snapshot_may_keep(Rpc *rpc, const SharedSnapshot *shared);
 extern void snapshot_release(Rpc *rpc, SharedSnapshot *shared);
 extern void snapshot_turn_end(Rpc *rpc);
 /* The root that a reply names, under a pin of its own; the reply's result pin has been taken back
@@ -182,8 +185,9 @@ extern Status snapshot_of_answer(Rpc *rpc, const Reply *reply, SharedSnapshot **
  * The newest state for a linearizable read (design, "A read").  RUSD_AGAIN: not now: call_wait.
  */
 extern Status snapshot_linearizable(Rpc *rpc, ControlState *control, SharedSnapshot **result);
-/* The same, or with serializable whatever is here. */
-extern Status snapshot_for_read(Rpc *rpc, bool serializable, ControlState *control,
+/* The same, or with serializable whatever is here; a call that keeps its snapshot is given one that
+ * it may keep. */
+extern Status snapshot_for_read(RpcCall *call, bool serializable, ControlState *control,
 								SharedSnapshot **result);
 
 /* ---- propose.c ---- */

@@ -56,7 +56,7 @@ typedef struct TxnState
 /* ---- txnanswer.c ---- */
 /* After it was applied. */
 extern void txn_answer_write(RpcCall *call, const Reply *reply);
-/* One that only reads. */
-extern void txn_answer_read(RpcCall *call, const ControlState *control, SharedSnapshot *shared);
+/* One that only reads.  False: no snapshot can be kept for as long as it takes to send it. */
+extern bool txn_answer_read(RpcCall *call, const ControlState *control, SharedSnapshot *shared);
 
 #endif /* RPC_SERVICES_H */

@@ -19,15 +19,39 @@ root_change(const Rpc *rpc)
 	return atomic_load_explicit(&rpc->shm->root->change_count, memory_order_acquire);
 }
 
+/* A free place; *others: are there more? */
 static SharedSnapshot *
-free_snapshot(Rpc *rpc)
+free_snapshot(Rpc *rpc, bool *others)
 {
-	int i;
+	SharedSnapshot *found = NULL;
 
-	for (i = 0; i < SNAPSHOT_PINS; i++)
-		if (rpc->snapshots[i].refs == 0)
-			return &rpc->snapshots[i];
-	return NULL;
+	*others = false;
+	for (int i = 0; i < SNAPSHOT_PINS; i++)
+	{
+		if (rpc->snapshots[i].refs != 0)
+			continue;
+		*others = found != NULL;
+		if (found != NULL)
+			break;
+		found = &rpc->snapshots[i];
+	}
+	return found;
+}
+
+/* The turn's own reference, if no other use of that snapshot is left, is a place that can be had.
+ */
+static bool
+current_is_idle(const Rpc *rpc)
+{
+	return rpc->current != NULL && rpc->current->refs == 1;
+}
+
+bool
+snapshot_may_keep(Rpc *rpc, const SharedSnapshot *shared)
+{
+	bool others;
+
+	return shared->refs > 1 || free_snapshot(rpc, &others) != NULL;
 }
 
 SharedSnapshot *
@@ -59,6 +83,7 @@ Status
 snapshot_current(Rpc *rpc, SharedSnapshot **result)
 {
 	SharedSnapshot *shared;
+	bool others;
 	uint64_t change = root_change(rpc);
 	Status status;
 
@@ -68,7 +93,8 @@ snapshot_current(Rpc *rpc, SharedSnapshot **result)
 		return RUSD_OK;
 	}
 	snapshot_turn_end(rpc);
-	shared = free_snapshot(rpc);
+	/* There is one: what is kept longer leaves the last place free. */
+	shared = free_snapshot(rpc, &others);
 	if (shared == NULL)
 		return RUSD_AGAIN;
 	status = snapshot_pin(rpc->access, &shared->snapshot);
@@ -86,15 +112,14 @@ snapshot_current(Rpc *rpc, SharedSnapshot **result)
 Status
 snapshot_of_answer(Rpc *rpc, const Reply *reply, SharedSnapshot **result)
 {
-	SharedSnapshot *shared = free_snapshot(rpc);
+	bool others;
+	SharedSnapshot *shared;
 	Status status;
 
-	if (shared == NULL && rpc->current != NULL && rpc->current->refs == 1)
-	{
+	if (current_is_idle(rpc))
 		snapshot_turn_end(rpc);
-		shared = free_snapshot(rpc);
-	}
-	if (shared == NULL)
+	shared = free_snapshot(rpc, &others);
+	if (shared == NULL || !others)
 		return RUSD_AGAIN;
 	status = snapshot_pin_reply(rpc->access, reply, &shared->snapshot);
 	if (status != RUSD_OK)
@@ -123,12 +148,15 @@ snapshot_linearizable(Rpc *rpc, ControlState *control, SharedSnapshot **result)
 }
 
 Status
-snapshot_for_read(Rpc *rpc, bool serializable, ControlState *control, SharedSnapshot **result)
+snapshot_for_read(RpcCall *call, bool serializable, ControlState *control, SharedSnapshot **result)
 {
+	Rpc *rpc = call->rpc;
 	Status status = snapshot_linearizable(rpc, control, result);
 
 	/* control and *result are set even so, unless no snapshot could be had. */
 	if (status == RUSD_AGAIN && serializable && rpc->current != NULL)
-		return RUSD_OK;
+		status = RUSD_OK;
+	if (status == RUSD_OK && call->keeps && !snapshot_may_keep(rpc, *result))
+		return RUSD_AGAIN;
 	return status;
 }

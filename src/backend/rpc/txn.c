@@ -220,13 +220,16 @@ read_only(RpcCall *call)
 
 	only_ranges(txn->success, txn->n_success, &serializable);
 	only_ranges(txn->failure, txn->n_failure, &serializable);
-	status = snapshot_for_read(call->rpc, serializable, &control, &shared);
+	status = snapshot_for_read(call, serializable, &control, &shared);
 	if (status == RUSD_AGAIN)
 		call_wait(call, read_only);
 	else if (status != RUSD_OK)
 		call_fail(call, status);
-	else
-		txn_answer_read(call, &control, shared);
+	else if (!txn_answer_read(call, &control, shared))
+	{
+		call->keeps = true;
+		call_wait(call, read_only);
+	}
 }
 
 static void

@@ -357,7 +357,7 @@ check_revisions(const RootState *root, Etcdserverpb__RequestOp *const *ops, size
 	return RUSD_OK;
 }
 
-void
+bool
 txn_answer_read(RpcCall *call, const ControlState *control, SharedSnapshot *shared)
 {
 	const TxnState *state = call->state;
@@ -381,10 +381,12 @@ txn_answer_read(RpcCall *call, const ControlState *control, SharedSnapshot *shar
 					   : check_revisions(root, txn->failure, txn->n_failure);
 	if (status == RUSD_OK)
 		status = make_answer(&walk, control, root->revision, &maker, &length);
+	if (status == RUSD_OK && length > SMALL_ANSWER && !snapshot_may_keep(call->rpc, shared))
+		return false;
 	if (status == RUSD_OK && length > SMALL_ANSWER)
 	{
 		answer_send(call, snapshot_reference(shared), maker.parts, maker.count, length, NULL);
-		return;
+		return true;
 	}
 	if (status == RUSD_OK)
 		status =
@@ -393,4 +395,5 @@ txn_answer_read(RpcCall *call, const ControlState *control, SharedSnapshot *shar
 		call_reply_bytes(call, call->rpc->scratch, length);
 	else
 		call_fail(call, status);
+	return true;
 }

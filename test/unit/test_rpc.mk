@@ -1,0 +1,2 @@
+UNIT_TESTS += test_rpc
+test_rpc_EXTRA := test/unit/store_fixture.o

@@ -29,7 +29,10 @@ applier_main(void)
 	{
 		latch_reset(my_latch);
 		if (reload_requested)
-			reload_requested = false;
+		{
+			reload_requested = 0;
+			(void) config_reload(); /* what is wrong with it has been logged */
+		}
 		applier_warn_after(applier, (uint64_t) Max(config.warning_apply_duration, 0));
 		do
 			status = applier_step(applier);

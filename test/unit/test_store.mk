@@ -6,3 +6,8 @@ STORE_TEST_OBJS := $(patsubst %.c,%.o,$(wildcard src/backend/store/*.c src/backe
 	src/backend/format/*.c))
 $(foreach test,$(STORE_TESTS),$(eval $(test)_OBJS := $(STORE_TEST_OBJS)) \
 	$(eval $(test)_EXTRA := test/unit/store_fixture.o))
+
+# Not a test: what it costs.  make build/gcc/test/unit/bench_store
+$(BUILD)/test/unit/bench_store: $(BUILD)/test/unit/bench_store.o \
+	$(addprefix $(BUILD)/,$(STORE_TEST_OBJS)) $(BUILD)/test/unit/store_fixture.o
+	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(SERVER_LIBS) $(TEST_LIBS)

@@ -3,8 +3,8 @@
  *	  Latches: no wake is lost, by futex and by SIGURG, with sockets, with setters that die.
  *
  * Also run under the thread sanitizer (make check-tsan).  No test waits for time to pass; where a
- *wake would be lost, a wait without limit would hang, and the alarm at the end of main ends the
- *program.
+ * wake would be lost, a wait without limit would hang, and the alarm at the end of main ends the
+ * program.
  *
  * test/unit/test_latch.c
  */

@@ -1,7 +1,7 @@
 /*
  * test_ring.c
  *	  Proposal and reply rings: order, wrap, full rings, writers that are killed, contents that are
- *nonsense.
+ * nonsense.
  *
  * Also run under the thread sanitizer (make check-tsan).
  *

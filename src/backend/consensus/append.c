@@ -6,9 +6,9 @@
  * turn began shares one header, one checksum and one wake of walwriter.
  *
  * The two rings (the core's spans of batches not committed, reservations of batches not applied)
- *cannot overflow: a batch is in the WAL buffers until it is flushed and applied, takes a sector
- *there at least, and whenever a batch was opened the newest positions are taken in, which empties
- *both rings of what the buffers have let go.
+ * cannot overflow: a batch is in the WAL buffers until it is flushed and applied, takes a sector
+ * there at least, and whenever a batch was opened the newest positions are taken in, which empties
+ * both rings of what the buffers have let go.
  *
  * src/backend/consensus/append.c
  */
@@ -197,17 +197,26 @@ tell_appended(Consensus *consensus, uint64_t end)
 		latch_set(&shm->latches[PROC_WALWRITER]);
 }
 
+/*
+ * With the ring full (the applier may let go of log before it has applied it) the newest
+ * reservation grows: what it holds is given back later, and not less.
+ */
 static void
 reserve(Consensus *consensus, uint64_t last_index, uint64_t pages)
 {
-	uint32_t at = consensus->reservation_first + consensus->reservation_count;
+	uint32_t capacity = consensus->reservation_capacity;
+	Reservation *newest;
 
 	if (pages == 0)
 		return;
-	Check(consensus->reservation_count < consensus->reservation_capacity);
-	consensus->reservations[at % consensus->reservation_capacity] =
-		(Reservation){.last_index = last_index, .pages = pages};
-	consensus->reservation_count++;
+	if (consensus->reservation_count < capacity)
+		consensus->reservations[(consensus->reservation_first + consensus->reservation_count++) %
+								capacity] = (Reservation){0};
+	newest =
+		&consensus->reservations[(consensus->reservation_first + consensus->reservation_count - 1) %
+								 capacity];
+	newest->last_index = last_index;
+	newest->pages += pages;
 }
 
 void

@@ -4,8 +4,8 @@
  *
  * The order within a turn matters.  What other processes have done (flushed, applied) is taken in
  * before ticks, and both before proposals, so that nothing is decided from older positions than
- *there are.  Dead slots are acknowledged first, where nothing of theirs is held in a local
- *variable.
+ * there are.  Dead slots are acknowledged first, where nothing of theirs is held in a local
+ * variable.
  *
  * src/backend/consensus/consensus.c
  */

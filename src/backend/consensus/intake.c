@@ -4,13 +4,13 @@
  *
  * All that comes from a ring is input: proposal_peek and proposal_accept copy before anything is
  * looked at, and a ring that makes no sense is dropped whole without an answer.  A proposal enters
- *the log only when all of it is here and entry_check has passed it; its identity is written by
- *raft, from the slot whose ring it came by.
+ * the log only when all of it is here and entry_check has passed it; its identity is written by
+ * raft, from the slot whose ring it came by.
  *
  * A proposal that fits into one piece, nearly all of them, goes from the ring over a buffer that
- *stays in the first-level cache into the log.  Others are collected in memory of which there is a
- *bounded amount.  Where that is used up the ring waits; a backend that has begun a proposal and
- *does not go on with it while others wait for the memory loses it after an election timeout.
+ * stays in the first-level cache into the log.  Others are collected in memory of which there is a
+ * bounded amount.  Where that is used up the ring waits; a backend that has begun a proposal and
+ * does not go on with it while others wait for the memory loses it after an election timeout.
  *
  * src/backend/consensus/intake.c
  */

@@ -3,8 +3,8 @@
  *	  Whether a proposal may enter the log at this moment.  Process raft.
  *
  * What is judged here is refused before it has an index, and so may depend on this machine: on room
- *in the cache and on the disk, on how far the applier is behind.  An entry that has an index is
- *never refused; the applier relies on the pages that were reserved for it.
+ * in the cache and on the disk, on how far the applier is behind.  An entry that has an index is
+ * never refused; the applier relies on the pages that were reserved for it.
  *
  * src/backend/consensus/judge.c
  */

@@ -1,7 +1,7 @@
 /*
  * publication.c
  *	  The log entries by which a member makes itself known: its addition at bootstrap, its name and
- *client URLs after each start (BOOT-25).
+ * client URLs after each start (BOOT-25).
  *
  * src/backend/consensus/publication.c
  */

@@ -4,13 +4,13 @@
  *
  * A ring has one producer and one consumer.  The producer writes bytes, then stores the head
  * (release); the consumer loads the head (acquire), reads, then stores the tail (release), which
- *the producer loads (acquire) before it writes over them.  Each index counts all bytes, or all
- *replies, ever; it never wraps within 2^64.
+ * the producer loads (acquire) before it writes over them.  Each index counts all bytes, or all
+ * replies, ever; it never wraps within 2^64.
  *
  * A backend that is killed anywhere in proposal_put leaves the old head: what it wrote behind it
- *does not exist.  Killed after the head was stored but before mark and latch, it leaves a piece
- *that raft finds at its next look at all rings, or never, when the slot was acknowledged as dead
- *before: it was not answered, so both are right.
+ * does not exist.  Killed after the head was stored but before mark and latch, it leaves a piece
+ * that raft finds at its next look at all rings, or never, when the slot was acknowledged as dead
+ * before: it was not answered, so both are right.
  *
  * src/backend/ipc/ring.c
  */

@@ -4,14 +4,14 @@
  *
  * The inherited mapping is writable, and mprotect() could be undone.  So everything but what the
  * backend may write is mapped anew, read-only, over the old mapping: a mapping of a file sealed
- *with F_SEAL_FUTURE_WRITE that was made read-only can never be made writable, whoever asks.  The
+ * with F_SEAL_FUTURE_WRITE that was made read-only can never be made writable, whoever asks.  The
  *WAL buffers, and with them the whole first window, are unmapped.  Then the descriptor is closed:
- *it can be opened again through /proc of another process, but neither written nor mapped for
- *writing.
+ * it can be opened again through /proc of another process, but neither written nor mapped for
+ * writing.
  *
  * What remains is mremap(), which stretches a writable mapping over what follows it in the file
  * without asking the seals.  Behind a backend's writable pages there is nothing but writable pages
- *of backends: that is what the order of the list is for [ipc-6].
+ * of backends: that is what the order of the list is for [ipc-6].
  *
  * src/backend/ipc/shmrestrict.c
  */

@@ -3,9 +3,9 @@
  *	  The life of process slots.  Postmaster; raft and applier for the acknowledgement.
  *
  * Order of stores.  slot_allocate raises the generation before it stores LIVE (release): whoever
- *sees LIVE sees the new generation.  A consumer puts its ends of the rings back before it stores
- *its acknowledgement (release); the postmaster loads both acknowledgements (acquire) before it
- *clears the area and stores FREE.  So a new owner finds both ends of all its rings at 0.
+ * sees LIVE sees the new generation.  A consumer puts its ends of the rings back before it stores
+ * its acknowledgement (release); the postmaster loads both acknowledgements (acquire) before it
+ * clears the area and stores FREE.  So a new owner finds both ends of all its rings at 0.
  *
  * src/backend/ipc/slot.c
  */

@@ -3,8 +3,8 @@
  *	  What ps shows of a process: the bytes of its arguments and environment, written over.
  *
  * The kernel shows the memory from argv[0] to the end of the arguments, and if the byte behind them
- *is no longer 0, goes on into the environment.  So the strings of both are copied to the heap
- *first, and then their old place, one contiguous run, belongs to the title.
+ * is no longer 0, goes on into the environment.  So the strings of both are copied to the heap
+ * first, and then their old place, one contiguous run, belongs to the title.
  *
  * src/backend/ipc/title.c
  */

@@ -1,0 +1,5 @@
+UNIT_TESTS += test_consensus
+test_consensus_OBJS := $(addprefix src/backend/consensus/,consensus.o intake.o judge.o append.o) \
+	$(patsubst %.c,%.o,$(wildcard src/backend/raft/*.c src/backend/wal/*.c src/backend/format/*.c \
+	src/backend/ipc/*.c src/backend/port/*.c)) $(addprefix src/backend/utils/,log.o logline.o status.o units.o)
+test_consensus_EXTRA := test/unit/ipc_fixture.o

@@ -31,6 +31,16 @@ wal_new_salt(uint32_t other)
 	return salt;
 }
 
+int
+wal_create_file(FileOps *fs, const char *name)
+{
+	int result = fs->unlink(fs, name);
+
+	if (result < 0 && result != -ENOENT)
+		return result;
+	return fs->open(fs, name, O_RDWR | O_CREAT | O_EXCL);
+}
+
 Status
 segment_build_begin(SegmentBuild *build, FileOps *fs, const char *name, bool reuse,
 					uint64_t name_index, const WalSegmentHeader *header)
@@ -49,7 +59,7 @@ segment_build_begin(SegmentBuild *build, FileOps *fs, const char *name, bool reu
 	build->staging = malloc(build->capacity);
 	if (build->staging == NULL)
 		return RUSD_NO_MEMORY;
-	build->file = fs->open(fs, name, reuse ? O_RDWR : O_RDWR | O_CREAT | O_TRUNC);
+	build->file = reuse ? fs->open(fs, name, O_RDWR) : wal_create_file(fs, name);
 	return build->file < 0 ? fs_status(build->file) : RUSD_OK;
 }
 

@@ -310,7 +310,7 @@ begin_file(WalSupply *supply)
 		return status;
 	}
 	supply->filled = 0;
-	supply->file = supply->fs->open(supply->fs, WAL_PREPARE_NAME, O_RDWR | O_CREAT | O_TRUNC);
+	supply->file = wal_create_file(supply->fs, WAL_PREPARE_NAME);
 	return supply->file < 0 ? fs_status(supply->file) : RUSD_OK;
 }
 
@@ -462,6 +462,7 @@ removable(const WalSupply *supply)
 	const ShmPositions *positions = supply->shm->positions;
 	uint64_t durable = atomic_load_explicit(&positions->durable_index, memory_order_acquire);
 	uint64_t flushed = atomic_load_explicit(&positions->flushed, memory_order_relaxed);
+	uint64_t applied = atomic_load_explicit(&positions->applied_position, memory_order_acquire);
 	size_t found = 0;
 
 	if (supply->keep_all)
@@ -472,7 +473,8 @@ removable(const WalSupply *supply)
 		uint64_t begin = next->sequence * supply->shm->layout.wal_segment_bytes;
 
 		if (next->sequence > supply->current || next->first_index == 0 ||
-			next->first_index > durable + 1 || flushed < begin + supply->keep_bytes)
+			next->first_index > durable + 1 || applied < begin ||
+			flushed < begin + supply->keep_bytes)
 			break;
 		found++;
 	}

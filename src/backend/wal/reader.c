@@ -232,13 +232,15 @@ next_batch(WalReader *reader, Walk *walk, uint64_t limit, const WalBatchHeader *
 	{
 		const WalBatchHeader *found = NULL;
 
-		if (is_in_buffers(reader, walk->position))
+		/* At the end of a segment nothing is looked for in it: it may be gone. */
+		if (walk->position % segment_bytes == 0)
+			;
+		else if (is_in_buffers(reader, walk->position))
 		{
 			found = (const WalBatchHeader *) (const void *) (shm->wal_buffers +
 															 walk->position %
 																 shm->layout.wal_buffer_bytes);
-			if (walk->position % segment_bytes == 0 || found->magic != WAL_BATCH_MAGIC ||
-				found->position != walk->position)
+			if (found->magic != WAL_BATCH_MAGIC || found->position != walk->position)
 				found = NULL;
 		}
 		else

@@ -64,8 +64,10 @@ choose_file(FileOps *fs, uint64_t bytes, const WalName *garbage, bool *reuse)
 
 		fs->close(fs, file);
 		*reuse = size == (int64_t) bytes;
+		/* The rename that gave it this name may be that of a recovery that was killed before its
+		 * sync. */
 		if (*reuse)
-			return RUSD_OK;
+			return fs_status(fs->sync_dir(fs, WAL_FOLDER));
 		result = fs->unlink(fs, WAL_SPARE_NAME);
 		if (result < 0)
 			return fs_status(result);

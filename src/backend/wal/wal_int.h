@@ -14,6 +14,12 @@
 /* A salt that is neither 0 nor the one given. */
 extern uint32_t wal_new_salt(uint32_t other);
 
+/*
+ * Makes a new file, in place of one of that name: that one is not written to, since its inode may be a segment on disk still, where a crash came
+ * between a rename and the sync of the folder.  A handle or -errno.
+ */
+extern int	wal_create_file(FileOps *fs, const char *name);
+
 /* ---- build.c: a segment written in one go, at start --------------------------------------------------- */
 typedef struct SegmentBuild
 {

@@ -61,7 +61,7 @@ op_encode(uint8_t *buffer, const OpHeader *template, Bytes key, Bytes range_end,
 	uint64_t used = sizeof(OpHeader) + key.length + range_end.length + value.length;
 	uint64_t length = AlignUp(used, 8);
 	OpHeader header = *template;
-	uint8_t *next = buffer + sizeof(header);
+	uint8_t *next;
 
 	Check(length <= INT32_MAX);
 	if (buffer == NULL)
@@ -71,6 +71,7 @@ op_encode(uint8_t *buffer, const OpHeader *template, Bytes key, Bytes range_end,
 	header.end_length = (uint32_t) range_end.length;
 	header.value_length = (uint32_t) value.length;
 	memcpy(buffer, &header, sizeof(header));
+	next = buffer + sizeof(header);
 	if (key.length > 0)
 		memcpy(next, key.data, key.length);
 	next += key.length;

@@ -351,9 +351,8 @@ print_health(const char *const *cells, size_t count)
 			putchar('}');
 		}
 		else if (ctl.format == OUTPUT_FIELDS)
-			printf(
-				"\"Endpoint\" : \"%s\"\n\"Health\" : %s\n\"Took\" : %s\n\"Error\" : %s\n\n",
-				row[0], row[1], row[2], row[3]);
+			printf("\"Endpoint\" : \"%s\"\n\"Health\" : %s\n\"Took\" : %s\n\"Error\" : %s\n\n",
+				   row[0], row[1], row[2], row[3]);
 		else if (ctl.format == OUTPUT_SIMPLE && well)
 			printf("%s is healthy: successfully committed proposal: took = %s\n", row[0], row[2]);
 		else if (ctl.format == OUTPUT_SIMPLE)
@@ -576,7 +575,7 @@ static const Command status_command = {
 static const Command health_command = {"health",
 									   NULL,
 									   "",
-									   "Does each endpoint answer a read, and is there no alarm?",
+									   "Say whether each endpoint answers a read and has no alarm",
 									   "Exits with 1 if one is not healthy.",
 									   cluster_flags,
 									   run_health,

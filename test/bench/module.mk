@@ -1,0 +1,13 @@
+# Speed and memory beside etcd and nghttpd (README here).  Not a test: prints figures and ratios.
+
+$(BUILD)/test/bench/load: $(BUILD)/test/bench/load.o $(BUILD)/src/backend/port/crc32c.o
+	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(NGHTTP2_LIBS)
+
+# A server of net/ alone, to see what the wire costs.
+$(BUILD)/test/bench/bench_net: $(BUILD)/test/bench/bench_net.o $(BUILD)/librusd.a
+	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(SERVER_LIBS)
+
+BENCH ?=
+bench: $(BUILD)/rusd $(BUILD)/test/bench/load
+	@test/bench/bench.py --server $(BUILD)/rusd --load $(BUILD)/test/bench/load $(BENCH)
+.PHONY: bench

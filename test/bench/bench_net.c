@@ -1,7 +1,8 @@
 /*
  * bench_net.c
- *	  A server of net/ alone: every call is answered with the same 300 bytes from memory.  One process, one
- *	  thread, all connections: what a request costs on the wire, beside nghttpd with a file of that size.
+ *	A server of net/ alone: every call is answered with the same 300 bytes from memory. One
+ *	  process, one thread, all connections: what a request costs on the wire, beside nghttpd with
+ *	  a file of that size.
  *
  *		build/gcc/test/bench/bench_net 18080 &
  *		h2load -c10 -m100 -n1000000 -d request -H 'content-type: application/grpc' -H 'te: trailers'
@@ -29,10 +30,10 @@
 
 typedef struct Connection
 {
-	int			socket;
+	int socket;
 	NetSession *session;
-	uint8_t	   *unsent;
-	size_t		unsent_length;
+	uint8_t *unsent;
+	size_t unsent_length;
 } Connection;
 
 static uint64_t requests;
@@ -75,7 +76,7 @@ on_http(void *arg, NetHttp *http)
 {
 	(void) arg;
 	requests++;
-	net_http_reply(http, 200, NULL, (Bytes) {answer, sizeof(answer)});
+	net_http_reply(http, 200, NULL, (Bytes){answer, sizeof(answer)});
 }
 
 static void
@@ -126,8 +127,8 @@ write_out(Connection *connection)
 	for (;;)
 	{
 		const uint8_t *data = connection->unsent;
-		size_t		length = connection->unsent_length;
-		ssize_t		sent;
+		size_t length = connection->unsent_length;
+		ssize_t sent;
 
 		if (length == 0)
 		{
@@ -154,7 +155,7 @@ serve(Connection *connection, uint32_t events)
 {
 	static uint8_t in[BUFFER_BYTES];
 
-	ssize_t		got = 0;
+	ssize_t got = 0;
 
 	/* Edge-triggered: until a read is not filled. */
 	while (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
@@ -162,7 +163,8 @@ serve(Connection *connection, uint32_t events)
 		got = recv(connection->socket, in, sizeof(in), 0);
 		if (got == 0 || (got < 0 && errno != EAGAIN))
 			return false;
-		if (got > 0 && net_session_receive(connection->session, in, (size_t) got, monotonic_ns()) != RUSD_OK)
+		if (got > 0 &&
+			net_session_receive(connection->session, in, (size_t) got, monotonic_ns()) != RUSD_OK)
 		{
 			write_out(connection);
 			return false;
@@ -182,39 +184,41 @@ accept_connection(int listener, int epoll)
 	struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = connection};
 
 	connection->socket = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (connection->socket < 0 ||
-		net_session_create(&limits, &handlers, NULL, monotonic_ns(), &connection->session) != RUSD_OK)
+	if (connection->socket < 0 || net_session_create(&limits, &handlers, NULL, monotonic_ns(),
+													 &connection->session) != RUSD_OK)
 	{
 		free(connection);
 		return;
 	}
-	setsockopt(connection->socket, IPPROTO_TCP, TCP_NODELAY, &(int) {1}, sizeof(int));
+	setsockopt(connection->socket, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 	epoll_ctl(epoll, EPOLL_CTL_ADD, connection->socket, &event);
 }
 
 int
 main(int argc, char **argv)
 {
-	int			listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int			epoll = epoll_create1(EPOLL_CLOEXEC);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	struct epoll_event events[64];
 	struct rusage usage;
-	double		seconds;
+	double seconds;
 
 	address.sin_port = htons((uint16_t) (argc > 1 ? atoi(argv[1]) : 18080));
-	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &(int) {1}, sizeof(int));
-	if (bind(listener, (struct sockaddr *) &address, sizeof(address)) != 0 || listen(listener, 128) != 0)
+	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
+	if (bind(listener, (struct sockaddr *) &address, sizeof(address)) != 0 ||
+		listen(listener, 128) != 0)
 	{
 		perror("bench_net");
 		return 1;
 	}
 	signal(SIGTERM, on_signal);
 	memset(answer, 'x', sizeof(answer));
-	epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &(struct epoll_event){.events = EPOLLIN, .data.ptr = NULL});
+	epoll_ctl(epoll, EPOLL_CTL_ADD, listener,
+			  &(struct epoll_event){.events = EPOLLIN, .data.ptr = NULL});
 	while (!stop)
 	{
-		int			count = epoll_wait(epoll, events, lengthof(events), -1);
+		int count = epoll_wait(epoll, events, lengthof(events), -1);
 
 		for (int i = 0; i < count; i++)
 		{
@@ -227,7 +231,9 @@ main(int argc, char **argv)
 	getrusage(RUSAGE_SELF, &usage);
 	seconds = (double) (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
 			  (double) (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-	printf("%" PRIu64 " requests, %.3f us of CPU each (%.3f user)\n", requests, seconds * 1e6 / (double) Max(requests, 1),
-		   ((double) usage.ru_utime.tv_sec * 1e6 + (double) usage.ru_utime.tv_usec) / (double) Max(requests, 1));
+	printf("%" PRIu64 " requests, %.3f us of CPU each (%.3f user)\n", requests,
+		   seconds * 1e6 / (double) Max(requests, 1),
+		   ((double) usage.ru_utime.tv_sec * 1e6 + (double) usage.ru_utime.tv_usec) /
+			   (double) Max(requests, 1));
 	return 0;
 }

@@ -16,7 +16,7 @@ static uint64_t now_ns;
 static NetCall *waiting[WAITING_MAX];
 static unsigned open_calls;
 static unsigned open_https;
-static volatile unsigned touched;	/* so that the compiler reads the bytes */
+static volatile unsigned touched; /* so that the compiler reads the bytes */
 
 static bool
 take(MemoryBudget *budget, size_t bytes)
@@ -40,8 +40,8 @@ static MemoryBudget budget = {.take = take, .give = give};
 
 typedef struct FuzzSource
 {
-	NetSource	source;			/* first */
-	unsigned	pulls;
+	NetSource source; /* first */
+	unsigned pulls;
 } FuzzSource;
 
 /* Every third time nothing, and in the end an error, now and then. */
@@ -69,7 +69,7 @@ close_source(NetSource *source)
 static void
 on_call(void *arg, NetCall *call)
 {
-	uint8_t		kind = call->message.length > 0 ? call->message.data[0] : 0;
+	uint8_t kind = call->message.length > 0 ? call->message.data[0] : 0;
 	FuzzSource *source;
 
 	(void) arg;
@@ -90,7 +90,7 @@ on_call(void *arg, NetCall *call)
 		case 2:
 			source = calloc(1, sizeof(*source));
 			Check(source != NULL);
-			source->source = (NetSource) {.pull = pull, .close = close_source};
+			source->source = (NetSource){.pull = pull, .close = close_source};
 			net_call_reply(call, (uint64_t) kind * 1000, &source->source);
 			break;
 		default:
@@ -122,7 +122,7 @@ on_close(void *arg, NetCall *call)
 static void
 on_http(void *arg, NetHttp *http)
 {
-	Bytes		header = net_http_header(http, "x");
+	Bytes header = net_http_header(http, "x");
 
 	(void) arg;
 	open_https++;
@@ -183,7 +183,7 @@ fuzz_session(void)
 static void
 discard(NetSession *session)
 {
-	uint8_t		buffer[NET_SEND_MIN];
+	uint8_t buffer[NET_SEND_MIN];
 
 	for (int i = 0; i < 10000 && net_session_send(session, buffer, sizeof(buffer)) > 0; i++)
 		;
@@ -194,9 +194,9 @@ fuzz_receive(NetSession *session, const uint8_t *data, size_t size)
 {
 	while (size > 0)
 	{
-		size_t		part = Min(size, (size_t) 1 + data[size / 2]);
-		uint8_t    *copy = malloc(part); /* the sanitizer sees every byte beyond */
-		Status		status;
+		size_t part = Min(size, (size_t) 1 + data[size / 2]);
+		uint8_t *copy = malloc(part); /* the sanitizer sees every byte beyond */
+		Status status;
 
 		Check(copy != NULL);
 		memcpy(copy, data, part);

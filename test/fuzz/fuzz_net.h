@@ -18,4 +18,4 @@ extern bool fuzz_receive(NetSession *session, const uint8_t *data, size_t size);
 /* Time passes, the node stops, the session goes; memory must have gone back. */
 extern void fuzz_end(NetSession *session);
 
-#endif							/* FUZZ_NET_H */
+#endif /* FUZZ_NET_H */

@@ -40,7 +40,7 @@ budget_give(MemoryBudget *self, size_t bytes)
 void
 budget_init(TestBudget *budget, size_t limit)
 {
-	*budget = (TestBudget) {.budget = {.take = budget_take, .give = budget_give}, .limit = limit};
+	*budget = (TestBudget){.budget = {.take = budget_take, .give = budget_give}, .limit = limit};
 }
 
 /* ---- the server's handlers ---- */
@@ -48,7 +48,7 @@ budget_init(TestBudget *budget, size_t limit)
 static void
 on_call(void *arg, NetCall *call)
 {
-	Peer	   *peer = arg;
+	Peer *peer = arg;
 
 	peer->dispatched++;
 	for (unsigned i = 0; i < PEER_CALLS; i++)
@@ -68,7 +68,7 @@ on_call(void *arg, NetCall *call)
 static void
 on_close(void *arg, NetCall *call)
 {
-	Peer	   *peer = arg;
+	Peer *peer = arg;
 
 	peer->closed_calls++;
 	for (unsigned i = 0; i < PEER_CALLS; i++)
@@ -82,9 +82,10 @@ on_close(void *arg, NetCall *call)
 static const void *
 find_method(void *arg, const char *path)
 {
-	static const char *const known[] = {"/test.Echo/Unary", "/test.Echo/1", "/test.Echo/2", "/test.Echo/3",
-										"/test.Echo/4", "/test.Echo/5", "/test.Echo/6"};
-	Peer	   *peer = arg;
+	static const char *const known[] = {"/test.Echo/Unary", "/test.Echo/1", "/test.Echo/2",
+										"/test.Echo/3",     "/test.Echo/4", "/test.Echo/5",
+										"/test.Echo/6"};
+	Peer *peer = arg;
 
 	peer->find_count++;
 	for (size_t i = 0; i < lengthof(known); i++)
@@ -125,8 +126,8 @@ keep_text(char *target, size_t size, const uint8_t *value, size_t length)
 }
 
 static int
-client_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name, size_t name_length,
-			  const uint8_t *value, size_t length, uint8_t flags, void *arg)
+client_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name,
+			  size_t name_length, const uint8_t *value, size_t length, uint8_t flags, void *arg)
 {
 	PeerStream *stream = stream_of(arg, frame->hd.stream_id);
 
@@ -141,12 +142,13 @@ client_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *na
 		keep_text(stream->grpc_status, sizeof(stream->grpc_status), value, length);
 	else if (strcmp((const char *) name, "grpc-message") == 0)
 	{
-		char		decoded[4200];
-		size_t		used;
+		char decoded[4200];
+		size_t used;
 
 		assert_true(length < sizeof(decoded));
 		used = grpc_message_decode(value, length, decoded);
-		keep_text(stream->grpc_message, sizeof(stream->grpc_message), (const uint8_t *) decoded, Min(used, 599));
+		keep_text(stream->grpc_message, sizeof(stream->grpc_message), (const uint8_t *) decoded,
+				  Min(used, 599));
 		stream->has_message = true;
 	}
 	else
@@ -155,7 +157,8 @@ client_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *na
 }
 
 static int
-client_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *data, size_t length, void *arg)
+client_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *data, size_t length,
+			void *arg)
 {
 	PeerStream *stream = stream_of(arg, id);
 
@@ -172,7 +175,7 @@ client_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *data,
 static int
 client_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 {
-	Peer	   *peer = arg;
+	Peer *peer = arg;
 
 	(void) ng;
 	switch (frame->hd.type)
@@ -216,7 +219,7 @@ client_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 static int
 client_close(nghttp2_session *ng, int32_t id, uint32_t error_code, void *arg)
 {
-	Peer	   *peer = arg;
+	Peer *peer = arg;
 	PeerStream *stream = stream_of(peer, id);
 
 	(void) ng;
@@ -231,14 +234,15 @@ client_invalid(nghttp2_session *ng, const nghttp2_frame *frame, int error, void 
 {
 	(void) ng;
 	(void) arg;
-	fail_msg("the server has sent an invalid frame of type %d: %s", frame->hd.type, nghttp2_strerror(error));
+	fail_msg("the server has sent an invalid frame of type %d: %s", frame->hd.type,
+			 nghttp2_strerror(error));
 	return 0;
 }
 
 static int
 client_not_sent(nghttp2_session *ng, const nghttp2_frame *frame, int error, void *arg)
 {
-	Peer	   *peer = arg;
+	Peer *peer = arg;
 
 	(void) ng;
 	/* A client that was told to go cannot ask. */
@@ -252,7 +256,7 @@ client_not_sent(nghttp2_session *ng, const nghttp2_frame *frame, int error, void
 NetLimits
 peer_limits(void)
 {
-	return (NetLimits) {
+	return (NetLimits){
 		.message_max = 2097152,
 		.streams_max = UINT32_MAX,
 		.keepalive_min_ns = UINT64_C(5000000000),
@@ -294,16 +298,16 @@ peer_init(Peer *peer, const NetLimits *limits)
 		.find_method = peer->no_find_method ? NULL : find_method,
 		.unknown_method = unknown_method,
 	};
-	NetLimits	usual = peer_limits();
-	size_t		limit = peer->budget.limit;
+	NetLimits usual = peer_limits();
+	size_t limit = peer->budget.limit;
 
 	budget_init(&peer->budget, limit != 0 ? limit : SIZE_MAX / 2);
 	peer->now_ns = UINT64_C(1000000000);
 	peer->announced_streams = UINT32_MAX;
 	if (peer->send_max == 0)
 		peer->send_max = 65536;
-	assert_int_equal(net_session_create(limits != NULL ? limits : &usual, &handlers, &peer->budget.budget, peer->now_ns,
-										&peer->server),
+	assert_int_equal(net_session_create(limits != NULL ? limits : &usual, &handlers,
+										&peer->budget.budget, peer->now_ns, &peer->server),
 					 RUSD_OK);
 	peer->client = make_client(peer);
 }
@@ -325,15 +329,16 @@ peer_destroy(Peer *peer)
 nghttp2_nv
 peer_header(const char *name, const char *value)
 {
-	return (nghttp2_nv) {(uint8_t *) (uintptr_t) name, (uint8_t *) (uintptr_t) value, strlen(name), strlen(value), 0};
+	return (nghttp2_nv){(uint8_t *) (uintptr_t) name, (uint8_t *) (uintptr_t) value, strlen(name),
+						strlen(value), 0};
 }
 
 static ssize_t
-read_body(nghttp2_session *ng, int32_t id, uint8_t *buffer, size_t length, uint32_t *flags, nghttp2_data_source *source,
-		  void *arg)
+read_body(nghttp2_session *ng, int32_t id, uint8_t *buffer, size_t length, uint32_t *flags,
+		  nghttp2_data_source *source, void *arg)
 {
 	PeerRequest *request = source->ptr;
-	size_t		part = Min(length, request->length - request->sent);
+	size_t part = Min(length, request->length - request->sent);
 
 	(void) ng;
 	(void) id;
@@ -355,18 +360,20 @@ read_body(nghttp2_session *ng, int32_t id, uint8_t *buffer, size_t length, uint3
 PeerStream *
 peer_submit(Peer *peer, PeerRequest *request)
 {
-	nghttp2_nv	headers[16];
-	size_t		count = 0;
+	nghttp2_nv headers[16];
+	size_t count = 0;
 	nghttp2_data_provider provider = {.source.ptr = request, .read_callback = read_body};
-	int32_t		id;
+	int32_t id;
 
 	headers[count++] = peer_header(":method", request->method != NULL ? request->method : "POST");
 	headers[count++] = peer_header(":scheme", "http");
-	headers[count++] = peer_header(":path", request->path != NULL ? request->path : "/test.Echo/Unary");
+	headers[count++] =
+		peer_header(":path", request->path != NULL ? request->path : "/test.Echo/Unary");
 	headers[count++] = peer_header(":authority", "unix:/a/b.sock");
 	if (request->content_type == NULL || request->content_type[0] != '\0')
 		headers[count++] =
-			peer_header("content-type", request->content_type != NULL ? request->content_type : "application/grpc");
+			peer_header("content-type",
+						request->content_type != NULL ? request->content_type : "application/grpc");
 	headers[count++] = peer_header("te", "trailers");
 	for (size_t i = 0; i < request->more_count; i++)
 		headers[count++] = request->more[i];
@@ -389,7 +396,7 @@ peer_frame(uint8_t *frame, const uint8_t *message, size_t length)
 PeerStream *
 peer_unary(Peer *peer, const char *message, size_t length)
 {
-	uint8_t    *frame = malloc(length + GRPC_PREFIX_BYTES);
+	uint8_t *frame = malloc(length + GRPC_PREFIX_BYTES);
 	PeerRequest request = {.body = frame};
 	PeerStream *stream;
 
@@ -415,17 +422,17 @@ static bool
 client_to_server(Peer *peer)
 {
 	const uint8_t *data;
-	ssize_t		length = nghttp2_session_mem_send(peer->client, &data);
-	size_t		done = 0;
+	ssize_t length = nghttp2_session_mem_send(peer->client, &data);
+	size_t done = 0;
 
 	assert_true(length >= 0);
 	if (length == 0)
 		return false;
 	while (done < (size_t) length)
 	{
-		size_t		part = peer->chunk == 0 ? (size_t) length : Min(peer->chunk, (size_t) length - done);
+		size_t part = peer->chunk == 0 ? (size_t) length : Min(peer->chunk, (size_t) length - done);
 		/* Exactly as long, so that the sanitizer sees every byte beyond. */
-		uint8_t    *copy = malloc(part);
+		uint8_t *copy = malloc(part);
 
 		assert_non_null(copy);
 		memcpy(copy, data + done, part);
@@ -439,9 +446,9 @@ client_to_server(Peer *peer)
 static bool
 server_to_client(Peer *peer)
 {
-	uint8_t    *buffer;
-	size_t		length;
-	bool		any;
+	uint8_t *buffer;
+	size_t length;
+	bool any;
 
 	if (peer->deaf)
 		return false;
@@ -460,7 +467,7 @@ server_to_client(Peer *peer)
 void
 peer_pump(Peer *peer)
 {
-	bool		any = true;
+	bool any = true;
 
 	while (any)
 	{
@@ -473,8 +480,7 @@ size_t
 peer_discard(Peer *peer)
 {
 	static uint8_t buffer[65536];
-	size_t		all = 0,
-				length;
+	size_t all = 0, length;
 
 	while ((length = net_session_send(peer->server, buffer, sizeof(buffer))) > 0)
 		all += length;

@@ -1,6 +1,7 @@
 /*
  * net_peer.h
- *	  A client of a NetSession, in memory: nghttp2's client session, what it has seen, and the pump between the two.
+ *	A client of a NetSession, in memory: nghttp2's client session, what it has seen, and the pump
+ *	  between the two.
  *
  * test/unit/net_peer.h
  */
@@ -17,30 +18,30 @@
 /* What the client has seen of a stream. */
 typedef struct PeerStream
 {
-	int32_t		id;
-	char		status[8];
-	char		content_type[64];
-	char		grpc_status[8];
-	char		grpc_message[600];
-	bool		has_message;	/* grpc-message was there */
-	unsigned	header_blocks;
-	uint8_t    *body;
-	size_t		length;
-	bool		ended;			/* END_STREAM seen */
-	bool		was_reset;
-	uint32_t	reset_code;
-	bool		closed;
-	unsigned	closed_order;	/* the how manieth to close */
+	int32_t id;
+	char status[8];
+	char content_type[64];
+	char grpc_status[8];
+	char grpc_message[600];
+	bool has_message; /* grpc-message was there */
+	unsigned header_blocks;
+	uint8_t *body;
+	size_t length;
+	bool ended; /* END_STREAM seen */
+	bool was_reset;
+	uint32_t reset_code;
+	bool closed;
+	unsigned closed_order; /* the how manieth to close */
 } PeerStream;
 
 /* A budget that counts, and can say no. */
 typedef struct TestBudget
 {
 	MemoryBudget budget;
-	size_t		used;
-	size_t		most;
-	size_t		limit;
-	unsigned	refusals;
+	size_t used;
+	size_t most;
+	size_t limit;
+	unsigned refusals;
 } TestBudget;
 
 typedef struct Peer Peer;
@@ -48,46 +49,46 @@ struct Peer
 {
 	NetSession *server;
 	nghttp2_session *client;
-	TestBudget	budget;
-	uint64_t	now_ns;
-	Status		status;			/* of the last receive */
-	size_t		chunk;			/* bytes given to the server at once; 0: all */
-	size_t		send_max;		/* buffer for net_session_send */
-	bool		deaf;			/* the client takes nothing */
-	size_t		server_bytes;	/* sent by it */
+	TestBudget budget;
+	uint64_t now_ns;
+	Status status;       /* of the last receive */
+	size_t chunk;        /* bytes given to the server at once; 0: all */
+	size_t send_max;     /* buffer for net_session_send */
+	bool deaf;           /* the client takes nothing */
+	size_t server_bytes; /* sent by it */
 
-	PeerStream	streams[PEER_STREAMS];	/* by (id - 1) / 2 */
-	unsigned	closed_count;
-	unsigned	goaways;
-	uint32_t	goaway_code;
-	int32_t		goaway_last;
-	char		goaway_text[64];
-	unsigned	pings;			/* from the server, not ACK */
-	unsigned	ping_acks;
-	uint32_t	announced_streams;	/* SETTINGS_MAX_CONCURRENT_STREAMS; UINT32_MAX: was not there */
+	PeerStream streams[PEER_STREAMS]; /* by (id - 1) / 2 */
+	unsigned closed_count;
+	unsigned goaways;
+	uint32_t goaway_code;
+	int32_t goaway_last;
+	char goaway_text[64];
+	unsigned pings; /* from the server, not ACK */
+	unsigned ping_acks;
+	uint32_t announced_streams; /* SETTINGS_MAX_CONCURRENT_STREAMS; UINT32_MAX: was not there */
 
 	/* the server's side: a handler that does what the test says */
-	void		(*on_call) (Peer *peer, NetCall *call);	/* NULL: echoes the message */
-	NetCall    *calls[PEER_CALLS];	/* dispatched and not closed */
-	unsigned	dispatched;
-	unsigned	closed_calls;
-	unsigned	find_count;		/* of find_method */
-	bool		no_find_method;
+	void (*on_call)(Peer *peer, NetCall *call); /* NULL: echoes the message */
+	NetCall *calls[PEER_CALLS];                 /* dispatched and not closed */
+	unsigned dispatched;
+	unsigned closed_calls;
+	unsigned find_count; /* of find_method */
+	bool no_find_method;
 };
 
 typedef struct PeerRequest
 {
-	const char *path;			/* NULL: /test.Echo/Unary */
+	const char *path; /* NULL: /test.Echo/Unary */
 	const char *method;
-	const char *content_type;	/* NULL: application/grpc; "": none */
-	nghttp2_nv	more[6];
-	size_t		more_count;
-	const uint8_t *body;		/* raw, with prefixes */
-	size_t		length;
-	size_t		piece;			/* bytes of a DATA frame; 0: as many as go */
-	bool		keep_open;		/* no END_STREAM */
+	const char *content_type; /* NULL: application/grpc; "": none */
+	nghttp2_nv more[6];
+	size_t more_count;
+	const uint8_t *body; /* raw, with prefixes */
+	size_t length;
+	size_t piece;   /* bytes of a DATA frame; 0: as many as go */
+	bool keep_open; /* no END_STREAM */
 	/* private */
-	size_t		sent;
+	size_t sent;
 } PeerRequest;
 
 extern void peer_init(Peer *peer, const NetLimits *limits);
@@ -107,4 +108,4 @@ extern size_t peer_discard(Peer *peer);
 extern size_t peer_frame(uint8_t *frame, const uint8_t *message, size_t length);
 extern void budget_init(TestBudget *budget, size_t limit);
 
-#endif							/* NET_PEER_H */
+#endif /* NET_PEER_H */

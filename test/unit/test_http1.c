@@ -44,19 +44,21 @@ static MemoryBudget budget = {.take = take, .give = give};
 static void
 reply(NetHttp *http, const char *text)
 {
-	net_http_reply(http, 200, "Content-Type: text/plain\r\n", (Bytes) {(const uint8_t *) text, strlen(text)});
+	net_http_reply(http, 200, "Content-Type: text/plain\r\n",
+				   (Bytes){(const uint8_t *) text, strlen(text)});
 }
 
 static void
 on_http(void *arg, NetHttp *http)
 {
-	Bytes		special = net_http_header(http, "x-special");
+	Bytes special = net_http_header(http, "x-special");
 
 	(void) arg;
 	dispatched++;
 	last = http;
-	snprintf(seen, sizeof(seen), "%s %s [%.*s] %.*s", http->method, http->target, (int) Min(http->body.length, 60),
-			 (const char *) http->body.data, (int) special.length, (const char *) special.data);
+	snprintf(seen, sizeof(seen), "%s %s [%.*s] %.*s", http->method, http->target,
+			 (int) Min(http->body.length, 60), (const char *) http->body.data, (int) special.length,
+			 (const char *) special.data);
 	if (!answer_later)
 		reply(http, seen);
 }
@@ -80,8 +82,10 @@ on_call(void *arg, NetCall *call)
 static int
 set_up(void **state)
 {
-	static const NetHandlers handlers = {
-		.on_call = on_call, .on_close = on_call, .on_http = on_http, .on_http_close = on_http_close};
+	static const NetHandlers handlers = {.on_call = on_call,
+										 .on_close = on_call,
+										 .on_http = on_http,
+										 .on_http_close = on_http_close};
 	static const NetLimits limits = {.message_max = 100000, .streams_max = UINT32_MAX};
 
 	(void) state;
@@ -106,8 +110,8 @@ tear_down(void **state)
 static void
 collect(size_t max)
 {
-	uint8_t    *buffer = malloc(max);
-	size_t		length;
+	uint8_t *buffer = malloc(max);
+	size_t length;
 
 	assert_non_null(buffer);
 	while ((length = net_session_send(session, buffer, max)) > 0)
@@ -124,8 +128,8 @@ static Status
 send_bytes(const char *text, size_t length)
 {
 	/* Exactly as long, so that the sanitizer sees every byte beyond. */
-	uint8_t    *copy = malloc(length);
-	Status		status;
+	uint8_t *copy = malloc(length);
+	Status status;
 
 	assert_non_null(copy);
 	memcpy(copy, text, length);
@@ -137,7 +141,7 @@ send_bytes(const char *text, size_t length)
 static Status
 say(const char *text)
 {
-	Status		status = send_bytes(text, strlen(text));
+	Status status = send_bytes(text, strlen(text));
 
 	output_length = 0;
 	collect(65536);
@@ -147,7 +151,7 @@ say(const char *text)
 static unsigned
 count_text(const char *text)
 {
-	unsigned	found = 0;
+	unsigned found = 0;
 
 	for (const char *at = output; (at = strstr(at, text)) != NULL; at++)
 		found++;
@@ -167,15 +171,17 @@ request_is_answered(void **state)
 	assert_string_equal(net_session_protocol(session), "http/1.1");
 	/* The connection stays. */
 	assert_false(net_session_is_done(session));
-	assert_int_equal(say("POST /two HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody"), RUSD_OK);
+	assert_int_equal(say("POST /two HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody"),
+					 RUSD_OK);
 	assert_string_equal(seen, "POST /two [body] ");
 }
 
 static void
 bytes_may_come_one_by_one(void **state)
 {
-	static const char text[] = "PUT /a HTTP/1.1\r\nHost: a\r\nX-Special: v\r\nTransfer-Encoding: chunked\r\n\r\n"
-							   "3\r\nabc\r\n4\r\ndefg\r\n0\r\nX-Trailer: t\r\n\r\n";
+	static const char text[] =
+		"PUT /a HTTP/1.1\r\nHost: a\r\nX-Special: v\r\nTransfer-Encoding: chunked\r\n\r\n"
+		"3\r\nabc\r\n4\r\ndefg\r\n0\r\nX-Trailer: t\r\n\r\n";
 
 	(void) state;
 	for (size_t i = 0; i < sizeof(text) - 1; i++)
@@ -201,13 +207,13 @@ head_has_no_body(void **state)
 static void
 pipelined_requests_are_answered_in_order(void **state)
 {
-	const char *one,
-			   *two,
-			   *three;
+	const char *one, *two, *three;
 
 	(void) state;
 	answer_later = true;
-	assert_int_equal(say("GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\nGET /3 HTTP/1.1\r\nHo"), RUSD_OK);
+	assert_int_equal(say("GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\nGET "
+						 "/3 HTTP/1.1\r\nHo"),
+					 RUSD_OK);
 	assert_int_equal(dispatched, 1);
 	assert_string_equal(last->target, "/1");
 	assert_false(net_session_wants_read(session));
@@ -282,7 +288,8 @@ static void
 no_upgrade_is_offered(void **state)
 {
 	(void) state;
-	(void) say("GET /1 HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\n\r\n"
+	(void) say("GET /1 HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: "
+			   "h2c\r\nHTTP2-Settings: x\r\n\r\n"
 			   "GET /2 HTTP/1.1\r\nHost: a\r\n\r\n");
 	assert_int_equal(count_text("HTTP/1.1 200 OK"), 2);
 }
@@ -313,25 +320,32 @@ refused(const char *request, const char *status_line)
 static void
 broken_requests_are_refused(void **state)
 {
-	char	   *large = malloc(200001);
-	char	   *request = malloc(300000);
+	char *large = malloc(200001);
+	char *request = malloc(300000);
 
 	(void) state;
 	memset(large, 'a', 200000);
 	large[200000] = '\0';
 	refused("GET / HTTP/1.1\r\nHost a\r\n\r\n", "HTTP/1.1 400 Bad Request\r\n");
 	refused("GET / HTTP/1.1\r\nX: a\r\n\r\n", "HTTP/1.1 400 Bad Request\r\n");
-	refused("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1x\r\n\r\n", "HTTP/1.1 400 Bad Request\r\n");
-	refused("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+	refused("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1x\r\n\r\n",
 			"HTTP/1.1 400 Bad Request\r\n");
-	refused("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", "HTTP/1.1 400 Bad Request\r\n");
-	refused("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100001\r\n\r\n", "HTTP/1.1 413 Payload Too Large\r\n");
-	snprintf(request, 300000, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n30d40\r\n%s\r\n0\r\n\r\n", large);
+	refused("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: "
+			"chunked\r\n\r\n0\r\n\r\n",
+			"HTTP/1.1 400 Bad Request\r\n");
+	refused("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+			"HTTP/1.1 400 Bad Request\r\n");
+	refused("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100001\r\n\r\n",
+			"HTTP/1.1 413 Payload Too Large\r\n");
+	snprintf(
+		request, 300000,
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n30d40\r\n%s\r\n0\r\n\r\n",
+		large);
 	refused(request, "HTTP/1.1 413 Payload Too Large\r\n");
 	snprintf(request, 300000, "GET / HTTP/1.1\r\nHost: a\r\nX-Large: %s\r\n\r\n", large);
 	refused(request, "HTTP/1.1 431 Request Header Fields Too Large\r\n");
 	{
-		size_t		used = (size_t) sprintf(request, "GET / HTTP/1.1\r\nHost: a\r\n");
+		size_t used = (size_t) sprintf(request, "GET / HTTP/1.1\r\nHost: a\r\n");
 
 		for (int i = 0; i < 200; i++)
 			used += (size_t) sprintf(request + used, "X-%d: v\r\n", i);
@@ -345,13 +359,13 @@ broken_requests_are_refused(void **state)
 static void
 first_line_that_is_none_is_closed(void **state)
 {
-	static const char *const lines[] = {"garbage\r\n\r\n", "\x16\x03\x01", "GET / HTTP/2.0\r\n\r\n", "get / HTTP/1.1\r\n\r\n",
-										"GET / XTTP/1.1\r\n\r\n"};
+	static const char *const lines[] = {"garbage\r\n\r\n", "\x16\x03\x01", "GET / HTTP/2.0\r\n\r\n",
+										"get / HTTP/1.1\r\n\r\n", "GET / XTTP/1.1\r\n\r\n"};
 
 	(void) state;
 	for (size_t i = 0; i < lengthof(lines); i++)
 	{
-		Status		status = say(lines[i]);
+		Status status = say(lines[i]);
 
 		assert_int_equal(status, RUSD_INVALID);
 		assert_int_equal(output_length, 0);

@@ -124,7 +124,7 @@ bytes_may_come_one_by_one(void **state)
 static void
 message_may_come_in_many_frames(void **state)
 {
-	uint8_t		body[40];
+	uint8_t body[40];
 	PeerRequest request = {.body = body, .piece = 1};
 	PeerStream *stream;
 
@@ -190,9 +190,9 @@ error_text_is_encoded(void **state)
 static void
 message_encoding_is_as_specified(void **state)
 {
-	uint8_t		encoded[64];
-	char		decoded[64];
-	size_t		length;
+	uint8_t encoded[64];
+	char decoded[64];
+	size_t length;
 
 	(void) state;
 	length = grpc_message_encode("a%\xc3\xa4~\x7f ", 7, encoded, sizeof(encoded));
@@ -211,12 +211,12 @@ message_encoding_is_as_specified(void **state)
 
 typedef struct TestSource
 {
-	NetSource	source;			/* first */
-	uint64_t	given;
-	uint64_t	allowed;		/* RUSD_AGAIN beyond it */
-	uint64_t	fail_at;		/* an error there; UINT64_MAX: never */
-	unsigned	closed;
-	unsigned	pulls;
+	NetSource source; /* first */
+	uint64_t given;
+	uint64_t allowed; /* RUSD_AGAIN beyond it */
+	uint64_t fail_at; /* an error there; UINT64_MAX: never */
+	unsigned closed;
+	unsigned pulls;
 } TestSource;
 
 static uint8_t
@@ -250,7 +250,9 @@ test_source_close(NetSource *self)
 static TestSource
 make_source(uint64_t allowed)
 {
-	return (TestSource) {.source = {.pull = test_pull, .close = test_source_close}, .allowed = allowed, .fail_at = UINT64_MAX};
+	return (TestSource){.source = {.pull = test_pull, .close = test_source_close},
+						.allowed = allowed,
+						.fail_at = UINT64_MAX};
 }
 
 static void
@@ -270,7 +272,7 @@ assert_source_bytes(const PeerStream *stream, uint64_t length)
 static void
 large_answer_is_pulled(void **state)
 {
-	TestSource	source = make_source(3000000);
+	TestSource source = make_source(3000000);
 	PeerStream *stream;
 
 	(void) state;
@@ -288,9 +290,9 @@ large_answer_is_pulled(void **state)
 static void
 source_may_have_nothing_for_a_while(void **state)
 {
-	TestSource	source = make_source(0);
+	TestSource source = make_source(0);
 	PeerStream *stream;
-	unsigned	pulls;
+	unsigned pulls;
 
 	(void) state;
 	peer->on_call = keep_call;
@@ -318,7 +320,7 @@ source_may_have_nothing_for_a_while(void **state)
 static void
 source_that_fails_resets_the_stream(void **state)
 {
-	TestSource	source = make_source(100000);
+	TestSource source = make_source(100000);
 	PeerStream *stream;
 
 	(void) state;
@@ -341,10 +343,10 @@ static void
 small_answer_overtakes_large_ones(void **state)
 {
 	static uint8_t out[65536];
-	TestSource	sources[2] = {make_source(1000000), make_source(1000000)};
+	TestSource sources[2] = {make_source(1000000), make_source(1000000)};
 	PeerStream *streams[3];
-	NetCall    *calls[3];
-	size_t		length;
+	NetCall *calls[3];
+	size_t length;
 
 	(void) state;
 	peer->on_call = keep_call;
@@ -374,7 +376,7 @@ small_answer_overtakes_large_ones(void **state)
 static void
 connection_lost_closes_everything(void **state)
 {
-	TestSource	source = make_source(100);
+	TestSource source = make_source(100);
 
 	(void) state;
 	peer->on_call = keep_call;
@@ -413,8 +415,8 @@ unknown_method_is_refused_with_its_text(void **state)
 static void
 methods_are_looked_up_once(void **state)
 {
-	static const char *const paths[] = {"/test.Echo/1", "/test.Echo/2", "/test.Echo/3", "/test.Echo/4",
-										"/test.Echo/5", "/test.Echo/6"};
+	static const char *const paths[] = {"/test.Echo/1", "/test.Echo/2", "/test.Echo/3",
+										"/test.Echo/4", "/test.Echo/5", "/test.Echo/6"};
 	static const uint8_t body[] = {0, 0, 0, 0, 0};
 
 	(void) state;
@@ -437,7 +439,7 @@ methods_are_looked_up_once(void **state)
 	}
 	for (int i = 0; i < 10; i++)
 	{
-		unsigned	before = peer->find_count;
+		unsigned before = peer->find_count;
 
 		(void) peer_unary(peer, "", 0);
 		assert_true(peer->find_count - before == (i == 0 ? 1u : 0u));
@@ -470,9 +472,11 @@ message_limit_is_exact(void **state)
 	peer_init(peer, NULL);
 	assert_ok(peer_unary(peer, large, 2097152), large, 2097152);
 	stream = send_raw_body("\x00\x00\x20\x00\x08", 5);
-	assert_failed(stream, "200", "8", "grpc: received message larger than max (2097160 vs. 2097152)");
+	assert_failed(stream, "200", "8",
+				  "grpc: received message larger than max (2097160 vs. 2097152)");
 	stream = send_raw_body("\x00\xff\xff\xff\xff", 5);
-	assert_failed(stream, "200", "8", "grpc: received message larger than max (4294967295 vs. 2097152)");
+	assert_failed(stream, "200", "8",
+				  "grpc: received message larger than max (4294967295 vs. 2097152)");
 	assert_ok(peer_unary(peer, "still", 5), "still", 5);
 }
 
@@ -480,8 +484,10 @@ message_limit_is_exact(void **state)
 static void
 announced_bytes_cost_nothing(void **state)
 {
-	PeerRequest request = {.body = (const uint8_t *) "\x00\x00\x20\x00\x00 and little more", .length = 20, .keep_open = true};
-	size_t		before;
+	PeerRequest request = {.body = (const uint8_t *) "\x00\x00\x20\x00\x00 and little more",
+						   .length = 20,
+						   .keep_open = true};
+	size_t before;
 
 	(void) state;
 	peer_init(peer, NULL);
@@ -503,13 +509,16 @@ broken_framing_is_refused(void **state)
 	peer_init(peer, NULL);
 	assert_failed(send_raw_body("\x01\x00\x00\x00\x01z", 6), "200", "13",
 				  "grpc: compressed flag set with identity or empty encoding");
-	assert_failed(send_raw_body("\x07\x00\x00\x00\x01z", 6), "200", "13", "grpc: received unexpected payload format 7");
-	assert_failed(send_raw_body("\x00\x00\x00\x00\x01z\x00\x00\x00\x00\x00", 11), "200", "13",
-				  "cardinality violation: received multiple request messages for non-client-streaming RPC");
+	assert_failed(send_raw_body("\x07\x00\x00\x00\x01z", 6), "200", "13",
+				  "grpc: received unexpected payload format 7");
+	assert_failed(
+		send_raw_body("\x00\x00\x00\x00\x01z\x00\x00\x00\x00\x00", 11), "200", "13",
+		"cardinality violation: received multiple request messages for non-client-streaming RPC");
 	assert_failed(send_raw_body("\x00\x00\x00\x00\x02z", 6), "200", "13", "unexpected EOF");
 	assert_failed(send_raw_body("\x00\x00", 2), "200", "13", "unexpected EOF");
-	assert_failed(send_raw_body("", 0), "200", "13",
-				  "cardinality violation: received no request message from non-client-streaming RPC");
+	assert_failed(
+		send_raw_body("", 0), "200", "13",
+		"cardinality violation: received no request message from non-client-streaming RPC");
 	assert_int_equal(peer->dispatched, 0);
 	assert_ok(peer_unary(peer, "still", 5), "still", 5);
 }
@@ -533,12 +542,15 @@ content_type_decides(void **state)
 	static const struct
 	{
 		const char *type;
-		const char *answer;		/* NULL: 415 */
-	}			cases[] = {
-				 {"application/grpc", "application/grpc"},		 {"application/grpc+proto", "application/grpc+proto"},
-				 {"application/grpc;json", "application/grpc+json"}, {"application/grpcx", NULL},
-				 {"application/json", NULL},					 {"text/\"plain", NULL},
-			 };
+		const char *answer; /* NULL: 415 */
+	} cases[] = {
+		{"application/grpc", "application/grpc"},
+		{"application/grpc+proto", "application/grpc+proto"},
+		{"application/grpc;json", "application/grpc+json"},
+		{"application/grpcx", NULL},
+		{"application/json", NULL},
+		{"text/\"plain", NULL},
+	};
 
 	(void) state;
 	peer_init(peer, NULL);
@@ -556,9 +568,11 @@ content_type_decides(void **state)
 		}
 		assert_string_equal(stream->content_type, "application/grpc");
 		if (i == 4)
-			assert_failed(stream, "415", "3", "invalid gRPC request content-type \"application/json\"");
+			assert_failed(stream, "415", "3",
+						  "invalid gRPC request content-type \"application/json\"");
 		if (i == 5)
-			assert_failed(stream, "415", "3", "invalid gRPC request content-type \"text/\\\"plain\"");
+			assert_failed(stream, "415", "3",
+						  "invalid gRPC request content-type \"text/\\\"plain\"");
 	}
 	{
 		PeerRequest request = {.content_type = "", .body = body, .length = sizeof(body)};
@@ -579,7 +593,8 @@ only_post_is_served(void **state)
 	peer_init(peer, NULL);
 	stream = peer_submit(peer, &request);
 	peer_pump(peer);
-	assert_failed(stream, "405", "13", "Received a HEADERS frame with :method \"GET\" which should be POST");
+	assert_failed(stream, "405", "13",
+				  "Received a HEADERS frame with :method \"GET\" which should be POST");
 }
 
 static void
@@ -604,16 +619,18 @@ timeouts_are_read_and_written(void **state)
 	static const struct
 	{
 		const char *text;
-		uint64_t	ns;
-	}			cases[] = {{"1n", 1},		 {"20u", 20000},   {"3m", 3000000},
-						   {"4S", 4 * SECOND}, {"5M", 300 * SECOND}, {"6H", 21600 * SECOND}};
-	uint64_t	ns;
-	char		text[16];
+		uint64_t ns;
+	} cases[] = {{"1n", 1},          {"20u", 20000},       {"3m", 3000000},
+				 {"4S", 4 * SECOND}, {"5M", 300 * SECOND}, {"6H", 21600 * SECOND}};
+	uint64_t ns;
+	char text[16];
 
 	(void) state;
 	for (size_t i = 0; i < lengthof(cases); i++)
 	{
-		assert_int_equal(grpc_timeout_parse((const uint8_t *) cases[i].text, strlen(cases[i].text), &ns), GRPC_TIMEOUT_OK);
+		assert_int_equal(
+			grpc_timeout_parse((const uint8_t *) cases[i].text, strlen(cases[i].text), &ns),
+			GRPC_TIMEOUT_OK);
 		assert_int_equal(ns, cases[i].ns);
 	}
 	grpc_timeout_format(5 * SECOND, text, sizeof(text));
@@ -621,7 +638,8 @@ timeouts_are_read_and_written(void **state)
 	grpc_timeout_format(123456789, text, sizeof(text));
 	assert_string_equal(text, "123457u");
 	grpc_timeout_format(UINT64_MAX, text, sizeof(text));
-	assert_int_equal(grpc_timeout_parse((const uint8_t *) text, strlen(text), &ns), GRPC_TIMEOUT_OK);
+	assert_int_equal(grpc_timeout_parse((const uint8_t *) text, strlen(text), &ns),
+					 GRPC_TIMEOUT_OK);
 }
 
 /* ---- metadata ---- */
@@ -634,15 +652,16 @@ static void
 see_metadata(Peer *self, NetCall *call)
 {
 	(void) self;
-	snprintf(seen_token, sizeof(seen_token), "%.*s%s", (int) call->token.length, (const char *) call->token.data,
-			 call->token.data == NULL ? "(none)" : "");
+	snprintf(seen_token, sizeof(seen_token), "%.*s%s", (int) call->token.length,
+			 (const char *) call->token.data, call->token.data == NULL ? "(none)" : "");
 	seen_hasleader = call->hasleader.length == 4 && memcmp(call->hasleader.data, "true", 4) == 0;
 	seen_version = call->client_api_version.length == 3;
 	net_call_reply_bytes(call, NULL, 0);
 }
 
 static void
-assert_token(const char *first, const char *first_value, const char *second, const char *second_value, const char *token)
+assert_token(const char *first, const char *first_value, const char *second,
+			 const char *second_value, const char *token)
 {
 	static const uint8_t body[] = {0, 0, 0, 0, 0};
 	PeerRequest request = {.body = body, .length = sizeof(body), .more_count = 4};
@@ -690,8 +709,7 @@ deadline_that_has_passed_is_an_error(void **state)
 static void
 deadline_ends_a_running_call(void **state)
 {
-	PeerStream *first,
-			   *second;
+	PeerStream *first, *second;
 
 	(void) state;
 	peer->on_call = keep_call;
@@ -719,7 +737,7 @@ deadline_ends_a_running_call(void **state)
 static void
 client_may_cancel(void **state)
 {
-	TestSource	source = make_source(10);
+	TestSource source = make_source(10);
 	PeerStream *stream;
 
 	(void) state;
@@ -756,8 +774,8 @@ client_may_cancel(void **state)
 static void
 excess_streams_are_refused(void **state)
 {
-	NetLimits	limits = peer_limits();
-	NetCall    *calls[2];
+	NetLimits limits = peer_limits();
+	NetCall *calls[2];
 	PeerStream *streams[4];
 
 	(void) state;
@@ -770,13 +788,16 @@ excess_streams_are_refused(void **state)
 	streams[1] = peer_unary(peer, "1", 1);
 	calls[1] = kept;
 	assert_int_equal(peer->dispatched, 2);
-	/* nghttp2's client keeps to what was announced: a raw frame does not.  :method POST and :path /, stream 5. */
+	/*
+	 * nghttp2's client keeps to what was announced: a raw frame does not. :method POST and :path
+	 * /, stream 5.
+	 */
 	peer_raw(peer, "\x00\x00\x03\x01\x05\x00\x00\x00\x05\x83\x84\x86", 12);
 	assert_int_equal(peer->status, RUSD_OK);
 	assert_int_equal(net_session_streams(peer->server), 2);
 	{
-		uint8_t		out[NET_SEND_MIN];
-		size_t		length = net_session_send(peer->server, out, sizeof(out));
+		uint8_t out[NET_SEND_MIN];
+		size_t length = net_session_send(peer->server, out, sizeof(out));
 
 		assert_int_equal(length, 13);
 		assert_memory_equal(out, "\x00\x00\x04\x03\x00\x00\x00\x00\x05\x00\x00\x00\x07", 13);
@@ -802,8 +823,7 @@ no_limit_of_streams_is_not_announced(void **state)
 static void
 without_memory_streams_are_refused(void **state)
 {
-	unsigned	refused = 0,
-				answered = 0;
+	unsigned refused = 0, answered = 0;
 
 	(void) state;
 	peer->budget.limit = 300000;
@@ -843,7 +863,7 @@ large_message_without_memory_is_refused(void **state)
 	stream = peer_unary(peer, "x", 1);
 	assert_ok(stream, "x", 1);
 	{
-		uint8_t    *frame = malloc(sizeof(large) + 5);
+		uint8_t *frame = malloc(sizeof(large) + 5);
 		PeerRequest request = {.body = frame};
 
 		request.length = peer_frame(frame, (const uint8_t *) large, sizeof(large));
@@ -948,16 +968,16 @@ settings_flood_ends_the_connection(void **state)
 static void
 rapid_reset_ends_the_connection(void **state)
 {
-	uint8_t		frames[25] = "\x00\x00\x03\x01\x05\x00\x00\x00\x00\x83\x84\x86"
-							 "\x00\x00\x04\x03\x00\x00\x00\x00\x00\x00\x00\x00\x08";
-	int			i;
+	uint8_t frames[25] = "\x00\x00\x03\x01\x05\x00\x00\x00\x00\x83\x84\x86"
+						 "\x00\x00\x04\x03\x00\x00\x00\x00\x00\x00\x00\x00\x08";
+	int i;
 
 	(void) state;
 	peer_init(peer, NULL);
 	peer_pump(peer);
 	for (i = 0; i < 200000 && peer->status == RUSD_OK && !net_session_is_done(peer->server); i++)
 	{
-		uint32_t	id = (uint32_t) i * 2 + 1;
+		uint32_t id = (uint32_t) i * 2 + 1;
 
 		for (int at = 5; at <= 17; at += 12)
 		{
@@ -993,7 +1013,7 @@ header_bombs_are_refused(void **state)
 {
 	static char large[60000];
 	PeerRequest request = {.more_count = 6, .body = (const uint8_t *) "\0\0\0\0\0", .length = 5};
-	NetLimits	limits = peer_limits();
+	NetLimits limits = peer_limits();
 	PeerStream *stream;
 
 	(void) state;
@@ -1019,7 +1039,7 @@ static void
 endless_headers_end_the_connection(void **state)
 {
 	static uint8_t frame[9 + 16384] = "\x00\x40\x00\x09\x00\x00\x00\x00\x01";
-	int			i;
+	int i;
 
 	(void) state;
 	peer_init(peer, NULL);
@@ -1050,7 +1070,7 @@ client_may_change_its_header_table(void **state)
 		PeerStream *stream;
 
 		/* The change comes between the headers of an answer and its trailers. */
-		TestSource	source = make_source(10);
+		TestSource source = make_source(10);
 
 		peer->on_call = keep_call;
 		stream = peer_unary(peer, "x", 1);
@@ -1087,7 +1107,7 @@ small_windows_are_kept_to(void **state)
 static void
 small_buffers_do(void **state)
 {
-	TestSource	source = make_source(300000);
+	TestSource source = make_source(300000);
 	PeerStream *stream;
 
 	(void) state;
@@ -1136,7 +1156,7 @@ silence_is_closed(void **state)
 static void
 http2_may_be_closed_out(void **state)
 {
-	NetLimits	limits = peer_limits();
+	NetLimits limits = peer_limits();
 
 	(void) state;
 	limits.http1_only = true;
@@ -1148,7 +1168,7 @@ http2_may_be_closed_out(void **state)
 static void
 server_pings_who_is_silent(void **state)
 {
-	uint64_t	due;
+	uint64_t due;
 
 	(void) state;
 	peer_init(peer, NULL);
@@ -1186,7 +1206,7 @@ drain_lets_calls_finish(void **state)
 	{
 		PeerRequest request = {.body = (const uint8_t *) "\0\0\0\0\0", .length = 5};
 		PeerStream *late = peer_submit(peer, &request);
-		NetCall    *first = kept;
+		NetCall *first = kept;
 
 		assert_non_null(late);
 		peer_pump(peer);

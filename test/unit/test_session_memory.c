@@ -16,7 +16,7 @@
 #define BACKENDS 8
 #define SLOTS (PROC_ESSENTIAL_COUNT + BACKENDS)
 
-static Shm	shm;
+static Shm shm;
 static SlotHead heads[SLOTS];
 static BackendArea *areas[SLOTS];
 
@@ -24,7 +24,7 @@ static int
 set_up(void **state)
 {
 	(void) state;
-	shm = (Shm) {.layout.slot_count = SLOTS, .heads = heads, .areas = areas};
+	shm = (Shm){.layout.slot_count = SLOTS, .heads = heads, .areas = areas};
 	for (int i = 0; i < SLOTS; i++)
 	{
 		areas[i] = aligned_alloc(CACHE_LINE, AlignUp(sizeof(BackendArea), CACHE_LINE));
@@ -116,7 +116,7 @@ static void
 all_together_keep_to_the_limit(void **state)
 {
 	SessionMemory all[BACKENDS];
-	size_t		taken = 0;
+	size_t taken = 0;
 
 	(void) state;
 	for (uint32_t i = 0; i < BACKENDS; i++)
@@ -147,7 +147,9 @@ nonsense_hurts_little(void **state)
 	give(&one, 15 * MIB);
 }
 
-/* Threads that take and give as fast as they can; each looks at what stands in the areas of all. */
+/*
+ * Threads that take and give as fast as they can; each looks at what stands in the areas of all.
+ */
 static _Atomic uint64_t used_by_all;
 static _Atomic bool too_much;
 
@@ -155,11 +157,11 @@ static void *
 hammer(void *arg)
 {
 	SessionMemory *memory = arg;
-	unsigned	random = memory->slot * 7919;
+	unsigned random = memory->slot * 7919;
 
 	for (int i = 0; i < 20000; i++)
 	{
-		size_t		bytes;
+		size_t bytes;
 
 		random = random * 1103515245 + 12345;
 		bytes = 1000 + (random >> 8) % 600000;
@@ -177,7 +179,7 @@ static void
 claims_at_once_keep_to_the_limit(void **state)
 {
 	SessionMemory all[4];
-	pthread_t	threads[4];
+	pthread_t threads[4];
 
 	(void) state;
 	for (uint32_t i = 0; i < 4; i++)
@@ -197,12 +199,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(what_is_taken_is_shown),
-		TEST(one_may_not_take_all),
-		TEST(one_request_always_fits),
-		TEST(all_together_keep_to_the_limit),
-		TEST(nonsense_hurts_little),
-		TEST(claims_at_once_keep_to_the_limit),
+		TEST(what_is_taken_is_shown),  TEST(one_may_not_take_all),
+		TEST(one_request_always_fits), TEST(all_together_keep_to_the_limit),
+		TEST(nonsense_hurts_little),   TEST(claims_at_once_keep_to_the_limit),
 	};
 
 	return cmocka_run_group_tests_name("session_memory", tests, NULL, NULL);

@@ -2,8 +2,8 @@
  * grpc.c
  *	  gRPC over HTTP/2: metadata, the framing of messages, answers and their errors.
  *
- * Backends.  Rules: RPC-20 to 28, ERR-8, ERR-9; codes and texts are those of the gRPC library that etcd
- * is built with, in its order of checks.
+ * Backends. Rules: RPC-20 to 28, ERR-8, ERR-9; codes and texts are those of the gRPC library that
+ * etcd is built with, in its order of checks.
  *
  * src/backend/net/grpc.c
  */
@@ -12,8 +12,8 @@
 #include "net/grpc_frame.h"
 #include "net_int.h"
 
-/* Requests up to this size are received into the call's arena at once; larger ones grow as they come, so
- * that who announces much must also send it. */
+/* Requests up to this size are received into the call's arena at once; larger ones grow as they
+ * come, so that who announces much must also send it. */
 #define SMALL_MESSAGE (8 * 1024)
 /* Below the window that every stream has from the beginning. */
 #define WINDOW_IS_ENOUGH (48 * 1024)
@@ -32,12 +32,14 @@
 #define PSEUDO_METHOD 2
 #define PSEUDO_SCHEME 4
 #define PSEUDO_AUTHORITY 8
-#define PSEUDO_OVER 16			/* a header that is none has come */
+#define PSEUDO_OVER 16 /* a header that is none has come */
 #define PSEUDO_NEEDED (PSEUDO_PATH | PSEUDO_METHOD | PSEUDO_SCHEME)
 
-#define NV(n, v, flag) \
-	{(uint8_t *) (uintptr_t) (n), (uint8_t *) (uintptr_t) (v), sizeof(n) - 1, sizeof(v) - 1, \
-	 NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE | (flag)}
+#define NV(n, v, flag)                                                                             \
+	{                                                                                              \
+		(uint8_t *) (uintptr_t) (n), (uint8_t *) (uintptr_t) (v), sizeof(n) - 1, sizeof(v) - 1,    \
+			NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE | (flag)                  \
+	}
 
 static void find_method(NetStream *stream, nghttp2_rcbuf *path);
 static bool check_content_type(NetStream *stream);
@@ -47,7 +49,7 @@ static void fail_quoted(NetStream *stream, const char *http_status, int code, co
 static bool begin_message(NetStream *stream);
 static bool grow_message(NetStream *stream);
 
-/* ---- metadata ------------------------------------------------------------------------------------- */
+/* ---- metadata ---- */
 
 static inline bool
 text_is(nghttp2_vec have, const char *want, size_t length)
@@ -57,7 +59,10 @@ text_is(nghttp2_vec have, const char *want, size_t length)
 
 #define TEXT_IS(have, want) text_is(have, want, sizeof(want) - 1)
 
-/* Holds a value as long as the call lives.  Only the first of each key comes here, so there is room. */
+/*
+ * Holds a value as long as the call lives. Only the first of each key comes here, so there is
+ * room.
+ */
 static Bytes
 keep(NetStream *stream, nghttp2_rcbuf *value)
 {
@@ -66,7 +71,7 @@ keep(NetStream *stream, nghttp2_rcbuf *value)
 	Check(stream->ref_count < STREAM_REFS);
 	nghttp2_rcbuf_incref(value);
 	stream->refs[stream->ref_count++] = value;
-	return (Bytes) {text.base, text.len};
+	return (Bytes){text.base, text.len};
 }
 
 static void
@@ -77,14 +82,14 @@ keep_first(NetStream *stream, Bytes *field, nghttp2_rcbuf *value)
 }
 
 /*
- * A pseudo-header.  nghttp2's own checks of requests are off, because they refuse an :authority that
- * is the path of a Unix socket (RPC-27).  So what must hold of a request is looked at here: the four
- * that exist, each at most once, before all others.
+ * A pseudo-header. nghttp2's own checks of requests are off, because they refuse an :authority
+ * that is the path of a Unix socket (RPC-27). So what must hold of a request is looked at here:
+ * the four that exist, each at most once, before all others.
  */
 static void
 pseudo_header(NetStream *stream, nghttp2_vec name, nghttp2_rcbuf *value)
 {
-	unsigned	which = 0;
+	unsigned which = 0;
 
 	if (TEXT_IS(name, ":path"))
 		which = PSEUDO_PATH;
@@ -123,8 +128,9 @@ void
 grpc_header(NetStream *stream, nghttp2_rcbuf *name_buffer, nghttp2_rcbuf *value)
 {
 	nghttp2_vec name = nghttp2_rcbuf_get_buf(name_buffer);
-	NetCall    *call = &stream->call;
-	uint64_t	bytes = (uint64_t) stream->header_bytes + name.len + nghttp2_rcbuf_get_buf(value).len + 32;
+	NetCall *call = &stream->call;
+	uint64_t bytes =
+		(uint64_t) stream->header_bytes + name.len + nghttp2_rcbuf_get_buf(value).len + 32;
 
 	stream->header_bytes = (uint32_t) Min(bytes, UINT32_MAX);
 	if (name.len > 0 && name.base[0] == ':')
@@ -156,24 +162,27 @@ grpc_header(NetStream *stream, nghttp2_rcbuf *name_buffer, nghttp2_rcbuf *value)
 		other_header(stream, name);
 }
 
-StaticAssert(STREAM_REFS >= 9, "path, method, token twice, hasleader, content-type, timeout, encoding, client-api-version");
+StaticAssert(
+	STREAM_REFS >= 9,
+	"path, method, token twice, hasleader, content-type, timeout, encoding, client-api-version");
 
 /*
- * The method of a path that this connection has used lately is known.  Clients that put their paths
- * into the header table give the same buffer each time.
+ * The method of a path that this connection has used lately is known. Clients that put their
+ * paths into the header table give the same buffer each time.
  */
 static bool
 same_path(nghttp2_rcbuf *known, Bytes text)
 {
-	return known != NULL && text_is(nghttp2_rcbuf_get_buf(known), (const char *) text.data, text.length);
+	return known != NULL &&
+		   text_is(nghttp2_rcbuf_get_buf(known), (const char *) text.data, text.length);
 }
 
 static void
 find_method(NetStream *stream, nghttp2_rcbuf *path)
 {
 	NetHandlers *handlers = &stream->session->handlers;
-	H2		   *h2 = &stream->session->h2;
-	Bytes		text = keep(stream, path);
+	H2 *h2 = &stream->session->h2;
+	Bytes text = keep(stream, path);
 	const void *method;
 
 	stream->call.path = (const char *) text.data;
@@ -199,18 +208,19 @@ find_method(NetStream *stream, nghttp2_rcbuf *path)
 	h2->next_path = (h2->next_path + 1) % PATH_CACHE;
 }
 
-/* ---- checks when the headers are complete --------------------------------------------------------- */
+/* ---- checks when the headers are complete ---- */
 
 /* before, the value as Go's %q shows it, after. */
 static void
-fail_quoted(NetStream *stream, const char *http_status, int code, const char *before, Bytes quoted, const char *after)
+fail_quoted(NetStream *stream, const char *http_status, int code, const char *before, Bytes quoted,
+			const char *after)
 {
-	char		text[1024];
-	size_t		used = (size_t) snprintf(text, sizeof(text), "%s\"", before);
+	char text[1024];
+	size_t used = (size_t) snprintf(text, sizeof(text), "%s\"", before);
 
 	for (size_t i = 0; i < quoted.length && used < sizeof(text) - 64; i++)
 	{
-		uint8_t		byte = quoted.data[i];
+		uint8_t byte = quoted.data[i];
 
 		if (byte == '"' || byte == '\\')
 			text[used++] = '\\';
@@ -234,7 +244,7 @@ fail_timeout(NetStream *stream, GrpcTimeout problem)
 		[GRPC_TIMEOUT_UNIT] = "malformed grpc-timeout: transport: timeout unit is not recognized: ",
 		[GRPC_TIMEOUT_DIGITS] = "malformed grpc-timeout: strconv.ParseUint: parsing ",
 	};
-	Bytes		text = stream->timeout_text;
+	Bytes text = stream->timeout_text;
 
 	/* The number is parsed without its unit. */
 	if (problem == GRPC_TIMEOUT_DIGITS)
@@ -248,7 +258,7 @@ void
 grpc_headers_done(NetStream *stream)
 {
 	NetSession *session = stream->session;
-	uint64_t	timeout_ns = 0;
+	uint64_t timeout_ns = 0;
 	GrpcTimeout timeout = GRPC_TIMEOUT_OK;
 
 	stream->call.started_ns = session->now_ns;
@@ -269,7 +279,8 @@ grpc_headers_done(NetStream *stream)
 		return;
 	}
 	if (stream->timeout_text.data != NULL)
-		timeout = grpc_timeout_parse(stream->timeout_text.data, stream->timeout_text.length, &timeout_ns);
+		timeout =
+			grpc_timeout_parse(stream->timeout_text.data, stream->timeout_text.length, &timeout_ns);
 	if (timeout != GRPC_TIMEOUT_OK)
 	{
 		fail_timeout(stream, timeout);
@@ -280,7 +291,8 @@ grpc_headers_done(NetStream *stream)
 	if (stream->timeout_text.data != NULL)
 	{
 		stream->call.deadline_ns = session->now_ns + timeout_ns;
-		session->h2.first_deadline_ns = Min(session->h2.first_deadline_ns, stream->call.deadline_ns);
+		session->h2.first_deadline_ns =
+			Min(session->h2.first_deadline_ns, stream->call.deadline_ns);
 	}
 }
 
@@ -289,29 +301,31 @@ static bool
 check_content_type(NetStream *stream)
 {
 	static const char base[] = "application/grpc";
-	Bytes		type = stream->content_type;
+	Bytes type = stream->content_type;
 
 	return type.length >= sizeof(base) - 1 && memcmp(type.data, base, sizeof(base) - 1) == 0 &&
-		   (type.length == sizeof(base) - 1 || type.data[sizeof(base) - 1] == '+' || type.data[sizeof(base) - 1] == ';');
+		   (type.length == sizeof(base) - 1 || type.data[sizeof(base) - 1] == '+' ||
+			type.data[sizeof(base) - 1] == ';');
 }
 
 static bool
 check_request(NetStream *stream)
 {
 	NetHandlers *handlers = &stream->session->handlers;
-	NetCall    *call = &stream->call;
-	Bytes		encoding = stream->encoding_name;
+	NetCall *call = &stream->call;
+	Bytes encoding = stream->encoding_name;
 
 	if (!stream->method_is_post)
 	{
-		fail_quoted(stream, "405", CODE_INTERNAL, "Received a HEADERS frame with :method ", stream->method,
-					" which should be POST");
+		fail_quoted(stream, "405", CODE_INTERNAL, "Received a HEADERS frame with :method ",
+					stream->method, " which should be POST");
 		return false;
 	}
 	if (unlikely(call->method == NULL) && handlers->unknown_method != NULL)
 	{
-		char		buffer[512];
-		const char *text = handlers->unknown_method(handlers->arg, call->path, buffer, sizeof(buffer));
+		char buffer[512];
+		const char *text =
+			handlers->unknown_method(handlers->arg, call->path, buffer, sizeof(buffer));
 
 		if (text != NULL)
 		{
@@ -319,7 +333,8 @@ check_request(NetStream *stream)
 			return false;
 		}
 	}
-	if (unlikely(encoding.length != 0) && !(encoding.length == 8 && memcmp(encoding.data, "identity", 8) == 0))
+	if (unlikely(encoding.length != 0) &&
+		!(encoding.length == 8 && memcmp(encoding.data, "identity", 8) == 0))
 	{
 		fail_quoted(stream, "200", CODE_UNIMPLEMENTED,
 					"grpc: Decompressor is not installed for grpc-encoding ", encoding, "");
@@ -328,7 +343,7 @@ check_request(NetStream *stream)
 	return true;
 }
 
-/* ---- the request message -------------------------------------------------------------------------- */
+/* ---- the request message ---- */
 
 static void
 fail_static(NetStream *stream, int code, const char *text)
@@ -340,17 +355,19 @@ fail_static(NetStream *stream, int code, const char *text)
 static bool
 begin_message(NetStream *stream)
 {
-	uint32_t	length = grpc_prefix_length(stream->prefix);
-	char		text[96];
+	uint32_t length = grpc_prefix_length(stream->prefix);
+	char text[96];
 
 	if (unlikely(stream->prefix[0] == 1))
 	{
-		fail_static(stream, CODE_INTERNAL, "grpc: compressed flag set with identity or empty encoding");
+		fail_static(stream, CODE_INTERNAL,
+					"grpc: compressed flag set with identity or empty encoding");
 		return false;
 	}
 	if (unlikely(stream->prefix[0] != 0))
 	{
-		snprintf(text, sizeof(text), "grpc: received unexpected payload format %u", stream->prefix[0]);
+		snprintf(text, sizeof(text), "grpc: received unexpected payload format %u",
+				 stream->prefix[0]);
 		fail_static(stream, CODE_INTERNAL, text);
 		return false;
 	}
@@ -375,8 +392,9 @@ begin_message(NetStream *stream)
 	}
 	/* The client may send all of it without waiting for us. */
 	if (length > WINDOW_IS_ENOUGH && !stream->remote_closed)
-		(void) nghttp2_session_set_local_window_size(stream->session->h2.ng, NGHTTP2_FLAG_NONE, stream->id,
-													 (int32_t) Min(length + 65535, (uint32_t) INT32_MAX));
+		(void) nghttp2_session_set_local_window_size(
+			stream->session->h2.ng, NGHTTP2_FLAG_NONE, stream->id,
+			(int32_t) Min(length + 65535, (uint32_t) INT32_MAX));
 	return true;
 }
 
@@ -385,9 +403,9 @@ static bool
 grow_message(NetStream *stream)
 {
 	MemoryBudget *budget = stream->session->budget;
-	uint64_t	doubled = Max((uint64_t) stream->message_room * 2, 2 * SMALL_MESSAGE);
-	uint32_t	room = (uint32_t) Min(doubled, stream->message_length);
-	uint8_t    *larger = NULL;
+	uint64_t doubled = Max((uint64_t) stream->message_room * 2, 2 * SMALL_MESSAGE);
+	uint32_t room = (uint32_t) Min(doubled, stream->message_length);
+	uint8_t *larger = NULL;
 
 	if (budget->take(budget, room - stream->message_room))
 	{
@@ -424,13 +442,14 @@ grpc_data(NetStream *stream, const uint8_t *data, size_t length)
 {
 	while (length > 0 && !stream->answered)
 	{
-		size_t		part;
+		size_t part;
 
 		if (stream->message_complete)
 		{
 			stream->too_many_messages = true;
 			fail_static(stream, CODE_INTERNAL,
-						"cardinality violation: received multiple request messages for non-client-streaming RPC");
+						"cardinality violation: received multiple request messages for "
+						"non-client-streaming RPC");
 			return;
 		}
 		if (stream->prefix_have < GRPC_PREFIX_BYTES)
@@ -471,8 +490,9 @@ grpc_remote_end(NetStream *stream)
 	if (unlikely(!stream->message_complete))
 	{
 		if (stream->prefix_have == 0)
-			fail_static(stream, CODE_INTERNAL,
-						"cardinality violation: received no request message from non-client-streaming RPC");
+			fail_static(
+				stream, CODE_INTERNAL,
+				"cardinality violation: received no request message from non-client-streaming RPC");
 		else
 			fail_static(stream, CODE_INTERNAL, "unexpected EOF");
 		return;
@@ -482,12 +502,12 @@ grpc_remote_end(NetStream *stream)
 		fail_static(stream, CODE_DEADLINE_EXCEEDED, status_text(RUSD_DEADLINE_EXCEEDED));
 		return;
 	}
-	stream->call.message = (Bytes) {stream->buffer, stream->message_length};
+	stream->call.message = (Bytes){stream->buffer, stream->message_length};
 	stream->dispatched = true;
 	session->handlers.on_call(session->handlers.arg, &stream->call);
 }
 
-/* ---- answers -------------------------------------------------------------------------------------- */
+/* ---- answers ---- */
 
 static const nghttp2_nv plain_headers[] = {
 	NV(":status", "200", NGHTTP2_NV_FLAG_NONE),
@@ -499,8 +519,8 @@ static bool
 response_content_type(NetStream *stream, nghttp2_nv *header)
 {
 	static const size_t base = sizeof("application/grpc") - 1;
-	Bytes		type = stream->content_type;
-	uint8_t    *copy;
+	Bytes type = stream->content_type;
+	uint8_t *copy;
 
 	*header = plain_headers[1];
 	if (likely(type.length <= base) || !check_content_type(stream))
@@ -521,8 +541,8 @@ grpc_reply_begin(NetStream *stream)
 {
 	NetSession *session = stream->session;
 	nghttp2_data_provider provider = {.source.ptr = stream, .read_callback = h2_read_reply};
-	nghttp2_nv	headers[2] = {plain_headers[0]};
-	int			result;
+	nghttp2_nv headers[2] = {plain_headers[0]};
+	int result;
 
 	grpc_prefix_put(stream->reply_prefix, 0, (uint32_t) stream->reply_left);
 	stream->reply_prefix_left = GRPC_PREFIX_BYTES;
@@ -530,11 +550,13 @@ grpc_reply_begin(NetStream *stream)
 	session->h2.forgive_pings = true;
 	if (!response_content_type(stream, &headers[1]))
 		headers[1] = plain_headers[1];
-	result = nghttp2_submit_response(session->h2.ng, stream->id, headers, lengthof(headers), &provider);
+	result =
+		nghttp2_submit_response(session->h2.ng, stream->id, headers, lengthof(headers), &provider);
 	/* Large answers take turns, small ones go first. */
 	if (unlikely(stream->reply_left > LARGE_ANSWER && result == 0))
 		result = nghttp2_session_change_extpri_stream_priority(
-			session->h2.ng, stream->id, &(nghttp2_extpri) {.urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY, .inc = 1}, 1);
+			session->h2.ng, stream->id,
+			&(nghttp2_extpri){.urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY, .inc = 1}, 1);
 	if (unlikely(result != 0))
 		h2_reset(stream, NGHTTP2_INTERNAL_ERROR);
 }
@@ -547,9 +569,11 @@ void
 grpc_fail(NetStream *stream, const char *http_status, int code, const char *text, size_t length)
 {
 	NetSession *session = stream->session;
-	nghttp2_nv	headers[4] = {plain_headers[0], plain_headers[1], NV("grpc-status", "0", 0), NV("grpc-message", "", 0)};
-	uint8_t    *memory = arena_alloc(&stream->call.arena, 8 + Min(3 * length, (size_t) ENCODED_TEXT_MAX));
-	int			result;
+	nghttp2_nv headers[4] = {plain_headers[0], plain_headers[1], NV("grpc-status", "0", 0),
+							 NV("grpc-message", "", 0)};
+	uint8_t *memory =
+		arena_alloc(&stream->call.arena, 8 + Min(3 * length, (size_t) ENCODED_TEXT_MAX));
+	int result;
 
 	stream->answered = true;
 	session->h2.forgive_pings = true;
@@ -563,8 +587,12 @@ grpc_fail(NetStream *stream, const char *http_status, int code, const char *text
 	headers[2].value = memory + 4;
 	headers[2].valuelen = (size_t) snprintf((char *) memory + 4, 4, "%d", code & 0xff);
 	headers[3].value = memory + 8;
-	headers[3].valuelen = grpc_message_encode(text, length, memory + 8, Min(3 * length, (size_t) ENCODED_TEXT_MAX));
-	/* A text that differs with each answer would only push useful entries out of the header table. */
+	headers[3].valuelen =
+		grpc_message_encode(text, length, memory + 8, Min(3 * length, (size_t) ENCODED_TEXT_MAX));
+	/*
+	 * A text that differs with each answer would only push useful entries out of the header
+	 * table.
+	 */
 	headers[3].flags |= NGHTTP2_NV_FLAG_NO_INDEX;
 	result = nghttp2_submit_response(session->h2.ng, stream->id, headers, lengthof(headers), NULL);
 	if (unlikely(result != 0))
@@ -574,7 +602,7 @@ grpc_fail(NetStream *stream, const char *http_status, int code, const char *text
 void
 net_call_reply(NetCall *call, uint64_t length, NetSource *source)
 {
-	NetStream  *stream = (NetStream *) call;
+	NetStream *stream = (NetStream *) call;
 
 	Check(length <= INT32_MAX);
 	if (stream->answered)
@@ -590,7 +618,7 @@ net_call_reply(NetCall *call, uint64_t length, NetSource *source)
 void
 net_call_reply_arena(NetCall *call, const uint8_t *data, size_t length)
 {
-	NetStream  *stream = (NetStream *) call;
+	NetStream *stream = (NetStream *) call;
 
 	Check(length <= INT32_MAX);
 	if (stream->answered)
@@ -603,8 +631,8 @@ net_call_reply_arena(NetCall *call, const uint8_t *data, size_t length)
 void
 net_call_reply_bytes(NetCall *call, const uint8_t *data, size_t length)
 {
-	NetStream  *stream = (NetStream *) call;
-	uint8_t    *copy;
+	NetStream *stream = (NetStream *) call;
+	uint8_t *copy;
 
 	if (stream->answered)
 		return;
@@ -622,7 +650,7 @@ net_call_reply_bytes(NetCall *call, const uint8_t *data, size_t length)
 void
 net_call_fail(NetCall *call, int grpc_code, const char *text)
 {
-	NetStream  *stream = (NetStream *) call;
+	NetStream *stream = (NetStream *) call;
 
 	if (!stream->answered)
 		grpc_fail(stream, "200", grpc_code, text, strlen(text));
@@ -631,7 +659,7 @@ net_call_fail(NetCall *call, int grpc_code, const char *text)
 void
 net_call_resume(NetCall *call)
 {
-	NetStream  *stream = (NetStream *) call;
+	NetStream *stream = (NetStream *) call;
 
 	if (!stream->deferred)
 		return;

@@ -2,8 +2,8 @@
  * h2.c
  *	  HTTP/2: nghttp2's callbacks, life of streams, limits, pings, GOAWAY.
  *
- * Backends.  nghttp2 keeps the rules of the protocol; here is what it does not know: how many streams and bytes we are ready to take, what
- * etcd does about pings, and how a connection ends.
+ * Backends. nghttp2 keeps the rules of the protocol; here is what it does not know: how many
+ * streams and bytes we are ready to take, what etcd does about pings, and how a connection ends.
  *
  * src/backend/net/h2.c
  */
@@ -11,7 +11,10 @@
 
 #include "net_int.h"
 
-/* The connection's receive window: its bytes are taken at once, the streams' windows bound what is kept. */
+/*
+ * The connection's receive window: its bytes are taken at once, the streams' windows bound what
+ * is kept.
+ */
 #define CONNECTION_WINDOW (1024 * 1024)
 /* Ended streams that are kept to be used again, and how many of them while nothing goes on. */
 #define FREE_STREAMS_MAX 256
@@ -29,17 +32,17 @@
 static const uint8_t drain_ping[8] = {'d', 'r', 'a', 'i', 'n', 0, 0, 1};
 
 static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *arg);
-static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, nghttp2_rcbuf *name, nghttp2_rcbuf *value,
-					 uint8_t flags, void *arg);
+static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, nghttp2_rcbuf *name,
+					 nghttp2_rcbuf *value, uint8_t flags, void *arg);
 static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *arg);
-static int on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t stream_id, const uint8_t *data, size_t length,
-						 void *arg);
+static int on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t stream_id, const uint8_t *data,
+						 size_t length, void *arg);
 static int on_stream_close(nghttp2_session *ng, int32_t stream_id, uint32_t error_code, void *arg);
 static void on_ping(NetSession *session, const nghttp2_ping *ping);
 static int on_settings(NetSession *session, const nghttp2_settings *settings);
 static void close_connection(NetSession *session, uint32_t error_code, const char *reason);
 
-/* ---- sessions ------------------------------------------------------------------------------------- */
+/* ---- sessions ---- */
 
 static nghttp2_session_callbacks *
 make_callbacks(void)
@@ -80,28 +83,30 @@ submit_settings(NetSession *session)
 	nghttp2_settings_entry settings[3] = {{NGHTTP2_SETTINGS_MAX_FRAME_SIZE, 16384},
 										  {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
 										  {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, UINT32_MAX}};
-	size_t		count = session->limits.streams_max == UINT32_MAX ? 2 : 3;
-	int			result = nghttp2_submit_settings(session->h2.ng, NGHTTP2_FLAG_NONE, settings, count);
+	size_t count = session->limits.streams_max == UINT32_MAX ? 2 : 3;
+	int result = nghttp2_submit_settings(session->h2.ng, NGHTTP2_FLAG_NONE, settings, count);
 
 	if (result != 0)
 		return result;
-	return nghttp2_session_set_local_window_size(session->h2.ng, NGHTTP2_FLAG_NONE, 0, CONNECTION_WINDOW);
+	return nghttp2_session_set_local_window_size(session->h2.ng, NGHTTP2_FLAG_NONE, 0,
+												 CONNECTION_WINDOW);
 }
 
 Status
 h2_begin(NetSession *session)
 {
-	H2		   *h2 = &session->h2;
+	H2 *h2 = &session->h2;
 	nghttp2_session_callbacks *callbacks = make_callbacks();
 	nghttp2_option *option = make_option();
-	int			result = NGHTTP2_ERR_NOMEM;
+	int result = NGHTTP2_ERR_NOMEM;
 
 	h2->open.next = h2->open.previous = &h2->open;
 	h2->first_deadline_ns = UINT64_MAX;
 	h2->settings_left = SETTINGS_BURST;
 	h2->settings_refill_ns = session->now_ns;
 	if (callbacks != NULL && option != NULL)
-		result = nghttp2_session_server_new3(&h2->ng, callbacks, session, option, &session->mem.table);
+		result =
+			nghttp2_session_server_new3(&h2->ng, callbacks, session, option, &session->mem.table);
 	nghttp2_session_callbacks_del(callbacks);
 	nghttp2_option_del(option);
 	if (result == 0)
@@ -119,11 +124,11 @@ free_stream(NetSession *session, NetStream *stream)
 static void
 trim_free_streams(NetSession *session, uint32_t keep)
 {
-	H2		   *h2 = &session->h2;
+	H2 *h2 = &session->h2;
 
 	while (h2->free_count > keep)
 	{
-		NetStream  *stream = h2->free_streams;
+		NetStream *stream = h2->free_streams;
 
 		h2->free_streams = stream->next;
 		h2->free_count--;
@@ -134,7 +139,7 @@ trim_free_streams(NetSession *session, uint32_t keep)
 void
 h2_destroy(NetSession *session)
 {
-	H2		   *h2 = &session->h2;
+	H2 *h2 = &session->h2;
 
 	if (h2->ng == NULL)
 		return;
@@ -153,8 +158,8 @@ h2_destroy(NetSession *session)
 Status
 h2_receive(NetSession *session, const uint8_t *data, size_t length)
 {
-	H2		   *h2 = &session->h2;
-	ssize_t		taken;
+	H2 *h2 = &session->h2;
+	ssize_t taken;
 
 	if (h2->closing)
 		return RUSD_END;
@@ -171,7 +176,7 @@ h2_receive(NetSession *session, const uint8_t *data, size_t length)
 bool
 h2_is_done(const NetSession *session)
 {
-	const H2   *h2 = &session->h2;
+	const H2 *h2 = &session->h2;
 
 	if (h2->pending_length > 0)
 		return false;
@@ -182,14 +187,14 @@ h2_is_done(const NetSession *session)
 	return !nghttp2_session_want_read(h2->ng) && !nghttp2_session_want_write(h2->ng);
 }
 
-/* ---- streams -------------------------------------------------------------------------------------- */
+/* ---- streams ---- */
 
 static NetStream *
 new_stream(NetSession *session, int32_t id)
 {
-	H2		   *h2 = &session->h2;
-	NetStream  *stream = h2->free_streams;
-	Arena		arena;
+	H2 *h2 = &session->h2;
+	NetStream *stream = h2->free_streams;
+	Arena arena;
 
 	if (likely(stream != NULL))
 	{
@@ -221,7 +226,7 @@ void
 h2_stream_ended(NetStream *stream)
 {
 	NetSession *session = stream->session;
-	H2		   *h2 = &session->h2;
+	H2 *h2 = &session->h2;
 
 	stream->next->previous = stream->previous;
 	stream->previous->next = stream->next;
@@ -256,15 +261,16 @@ void
 h2_reset(NetStream *stream, uint32_t error_code)
 {
 	stream->answered = true;
-	(void) nghttp2_submit_rst_stream(stream->session->h2.ng, NGHTTP2_FLAG_NONE, stream->id, error_code);
+	(void) nghttp2_submit_rst_stream(stream->session->h2.ng, NGHTTP2_FLAG_NONE, stream->id,
+									 error_code);
 }
 
-/* ---- nghttp2's callbacks -------------------------------------------------------------------------- */
+/* ---- nghttp2's callbacks ---- */
 
 static NetStream *
 find_stream(NetSession *session, int32_t id)
 {
-	NetStream  *stream = session->h2.receiving;
+	NetStream *stream = session->h2.receiving;
 
 	if (likely(stream != NULL && stream->id == id))
 		return stream;
@@ -277,8 +283,8 @@ static int
 on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 {
 	NetSession *session = arg;
-	H2		   *h2 = &session->h2;
-	NetStream  *stream = NULL;
+	H2 *h2 = &session->h2;
+	NetStream *stream = NULL;
 
 	if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
 		return 0;
@@ -286,7 +292,8 @@ on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 		stream = new_stream(session, frame->hd.stream_id);
 	h2->receiving = stream;
 	if (unlikely(stream == NULL))
-		return nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_REFUSED_STREAM) == 0
+		return nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
+										 NGHTTP2_REFUSED_STREAM) == 0
 				   ? 0
 				   : NGHTTP2_ERR_CALLBACK_FAILURE;
 	(void) nghttp2_session_set_stream_user_data(ng, frame->hd.stream_id, stream);
@@ -294,25 +301,27 @@ on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 }
 
 static int
-on_header(nghttp2_session *ng, const nghttp2_frame *frame, nghttp2_rcbuf *name, nghttp2_rcbuf *value, uint8_t flags,
-		  void *arg)
+on_header(nghttp2_session *ng, const nghttp2_frame *frame, nghttp2_rcbuf *name,
+		  nghttp2_rcbuf *value, uint8_t flags, void *arg)
 {
 	NetSession *session = arg;
-	NetStream  *stream = session->h2.receiving;
+	NetStream *stream = session->h2.receiving;
 
 	(void) ng;
 	(void) flags;
 	/* Trailers of a request say nothing to us. */
-	if (likely(frame->headers.cat == NGHTTP2_HCAT_REQUEST && stream != NULL && stream->id == frame->hd.stream_id))
+	if (likely(frame->headers.cat == NGHTTP2_HCAT_REQUEST && stream != NULL &&
+			   stream->id == frame->hd.stream_id))
 		grpc_header(stream, name, value);
 	return 0;
 }
 
 static int
-on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t stream_id, const uint8_t *data, size_t length, void *arg)
+on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t stream_id, const uint8_t *data,
+			  size_t length, void *arg)
 {
 	NetSession *session = arg;
-	NetStream  *stream = find_stream(session, stream_id);
+	NetStream *stream = find_stream(session, stream_id);
 
 	(void) flags;
 	if (likely(stream != NULL))
@@ -324,7 +333,7 @@ static int
 on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 {
 	NetSession *session = arg;
-	NetStream  *stream;
+	NetStream *stream;
 
 	(void) ng;
 	switch (frame->hd.type)
@@ -356,7 +365,7 @@ on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 static int
 on_stream_close(nghttp2_session *ng, int32_t stream_id, uint32_t error_code, void *arg)
 {
-	NetStream  *stream = nghttp2_session_get_stream_user_data(ng, stream_id);
+	NetStream *stream = nghttp2_session_get_stream_user_data(ng, stream_id);
 
 	(void) error_code;
 	(void) arg;
@@ -365,7 +374,7 @@ on_stream_close(nghttp2_session *ng, int32_t stream_id, uint32_t error_code, voi
 	return 0;
 }
 
-/* ---- limits of control frames --------------------------------------------------------------------- */
+/* ---- limits of control frames ---- */
 
 /* A queued GOAWAY, and then the end. */
 static void
@@ -375,26 +384,31 @@ close_connection(NetSession *session, uint32_t error_code, const char *reason)
 
 	session->end_reason = reason;
 	session->h2.closing = true;
-	if (nghttp2_submit_goaway(ng, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(ng), error_code,
-							  (const uint8_t *) reason, strlen(reason)) != 0)
+	if (nghttp2_submit_goaway(ng, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(ng),
+							  error_code, (const uint8_t *) reason, strlen(reason)) != 0)
 		session->h2.closed = true;
 }
 
-/* RPC-24, section 4.4: pings that come too often are strikes; whatever we sent meanwhile forgives them. */
+/*
+ * RPC-24, section 4.4: pings that come too often are strikes; whatever we sent meanwhile forgives
+ * them.
+ */
 static void
 on_ping(NetSession *session, const nghttp2_ping *ping)
 {
-	H2		   *h2 = &session->h2;
-	uint64_t	minimum = h2->open_count > 0 ? session->limits.keepalive_min_ns : IDLE_PING_MIN_NS;
-	uint64_t	last_ns = h2->last_ping_ns;
+	H2 *h2 = &session->h2;
+	uint64_t minimum = h2->open_count > 0 ? session->limits.keepalive_min_ns : IDLE_PING_MIN_NS;
+	uint64_t last_ns = h2->last_ping_ns;
 
 	if (ping->hd.flags & NGHTTP2_FLAG_ACK)
 	{
 		/* The client has seen that we go; what it opens from now on it opens in vain. */
-		if (session->draining && !h2->goaway_final && memcmp(ping->opaque_data, drain_ping, sizeof(drain_ping)) == 0)
+		if (session->draining && !h2->goaway_final &&
+			memcmp(ping->opaque_data, drain_ping, sizeof(drain_ping)) == 0)
 		{
 			h2->goaway_final = true;
-			(void) nghttp2_submit_goaway(h2->ng, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(h2->ng),
+			(void) nghttp2_submit_goaway(h2->ng, NGHTTP2_FLAG_NONE,
+										 nghttp2_session_get_last_proc_stream_id(h2->ng),
 										 NGHTTP2_NO_ERROR, NULL, 0);
 		}
 		return;
@@ -415,8 +429,8 @@ on_ping(NetSession *session, const nghttp2_ping *ping)
 static int
 on_settings(NetSession *session, const nghttp2_settings *settings)
 {
-	H2		   *h2 = &session->h2;
-	uint64_t	due = (session->now_ns - h2->settings_refill_ns) / (NS_PER_SECOND / SETTINGS_RATE);
+	H2 *h2 = &session->h2;
+	uint64_t due = (session->now_ns - h2->settings_refill_ns) / (NS_PER_SECOND / SETTINGS_RATE);
 
 	if (settings->hd.flags & NGHTTP2_FLAG_ACK)
 		return 0;
@@ -431,19 +445,22 @@ on_settings(NetSession *session, const nghttp2_settings *settings)
 		return 0;
 	}
 	h2->settings_left--;
-	/* A new size of the header table must stand at the head of the next header block: nghttp2 has to make that. */
+	/*
+	 * A new size of the header table must stand at the head of the next header block: nghttp2 has
+	 * to make that.
+	 */
 	h2->slow_trailers = true;
 	return 0;
 }
 
-/* ---- time ----------------------------------------------------------------------------------------- */
+/* ---- time ---- */
 
 /* Ends what is past its deadline and finds the next. */
 static void
 check_deadlines(NetSession *session)
 {
-	H2		   *h2 = &session->h2;
-	uint64_t	first = UINT64_MAX;
+	H2 *h2 = &session->h2;
+	uint64_t first = UINT64_MAX;
 
 	for (NetStream *stream = h2->open.next; stream != &h2->open; stream = stream->next)
 	{
@@ -453,7 +470,10 @@ check_deadlines(NetSession *session)
 			continue;
 		}
 		stream->call.deadline_ns = UINT64_MAX;
-		/* The handler is at work, or the answer on its way, or the message never came whole: section 4.2. */
+		/*
+		 * The handler is at work, or the answer on its way, or the message never came whole:
+		 * section 4.2.
+		 */
 		h2_reset(stream, NGHTTP2_CANCEL);
 	}
 	h2->first_deadline_ns = first;
@@ -462,9 +482,8 @@ check_deadlines(NetSession *session)
 uint64_t
 h2_timers(NetSession *session)
 {
-	H2		   *h2 = &session->h2;
-	uint64_t	now_ns = session->now_ns,
-				next_ns;
+	H2 *h2 = &session->h2;
+	uint64_t now_ns = session->now_ns, next_ns;
 
 	if (h2->closing)
 		return UINT64_MAX;
@@ -494,15 +513,16 @@ h2_timers(NetSession *session)
 	return Min(next_ns, session->received_ns + session->limits.keepalive_interval_ns);
 }
 
-/* ---- the end -------------------------------------------------------------------------------------- */
+/* ---- the end ---- */
 
 /*
- * A GOAWAY that refuses nothing yet, and a ping: when the ping is answered the client knows, and the second GOAWAY names the last stream.
+ * A GOAWAY that refuses nothing yet, and a ping: when the ping is answered the client knows, and
+ * the second GOAWAY names the last stream.
  */
 void
 h2_drain(NetSession *session)
 {
-	H2		   *h2 = &session->h2;
+	H2 *h2 = &session->h2;
 
 	if (h2->shutdown_noticed)
 		return;
@@ -514,7 +534,7 @@ h2_drain(NetSession *session)
 void
 h2_cut(NetSession *session)
 {
-	H2		   *h2 = &session->h2;
+	H2 *h2 = &session->h2;
 
 	for (NetStream *stream = h2->open.next; stream != &h2->open; stream = stream->next)
 	{

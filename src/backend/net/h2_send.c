@@ -2,17 +2,18 @@
  * h2_send.c
  *	  HTTP/2: from nghttp2's frames to one buffer for one write.
  *
- * Backends.  Two things are done beside nghttp2 because they are most of the cost of a small answer:
+ * Backends. Two things are done beside nghttp2 because they are most of the cost of a small
+ * answer:
  *
- * DATA payloads go from their source straight into the output buffer: nghttp2 only makes the frame's
- * header (NGHTTP2_DATA_FLAG_NO_COPY).
+ * DATA payloads go from their source straight into the output buffer: nghttp2 only makes the
+ * frame's header (NGHTTP2_DATA_FLAG_NO_COPY).
  *
- * The trailers of an answer that went well are always the same.  nghttp2 is told that the last DATA
- * frame ends the stream; the frame goes out without END_STREAM, and behind it a HEADERS frame
- * from a constant, its fields literal and not indexed, so that neither side's header table changes
- * (RFC 7541, 6.2.2).  The one case in which a header block may not come from a constant is when a new
- * table size must be announced first (4.2): after SETTINGS, until nghttp2 has made a header
- * block, it makes the trailers too (slow_trailers).
+ * The trailers of an answer that went well are always the same. nghttp2 is told that the last
+ * DATA frame ends the stream; the frame goes out without END_STREAM, and behind it a HEADERS
+ * frame from a constant, its fields literal and not indexed, so that neither side's header table
+ * changes (RFC 7541, 6.2.2). The one case in which a header block may not come from a constant is
+ * when a new table size must be announced first (4.2): after SETTINGS, until nghttp2 has made a
+ * header block, it makes the trailers too (slow_trailers).
  *
  * src/backend/net/h2_send.c
  */
@@ -30,7 +31,8 @@ static const uint8_t ok_trailers[] = "\x00\x00\x1e\x01\x05\x00\x00\x00\x00"
 									 "\x00\x0cgrpc-message\x00";
 
 #define OK_TRAILERS_BYTES (sizeof(ok_trailers) - 1)
-StaticAssert(OK_TRAILERS_BYTES == FRAME_HEADER_BYTES + 0x1e, "length of the block stands in the frame's header");
+StaticAssert(OK_TRAILERS_BYTES == FRAME_HEADER_BYTES + 0x1e,
+			 "length of the block stands in the frame's header");
 
 /* Room that a DATA frame needs beside its payload. */
 #define DATA_OVERHEAD (FRAME_HEADER_BYTES + OK_TRAILERS_BYTES)
@@ -38,13 +40,13 @@ StaticAssert(OK_TRAILERS_BYTES == FRAME_HEADER_BYTES + 0x1e, "length of the bloc
 #define ROOM_MIN (NET_SEND_MIN / 2)
 
 static ssize_t
-read_length(nghttp2_session *ng, uint8_t type, int32_t stream_id, int32_t session_window, int32_t stream_window,
-			uint32_t frame_max, void *arg)
+read_length(nghttp2_session *ng, uint8_t type, int32_t stream_id, int32_t session_window,
+			int32_t stream_window, uint32_t frame_max, void *arg)
 {
 	NetSession *session = arg;
-	H2		   *h2 = &session->h2;
-	size_t		room = h2->out_max - h2->out_used;
-	size_t		most = Min(Min((size_t) session_window, (size_t) stream_window), (size_t) frame_max);
+	H2 *h2 = &session->h2;
+	size_t room = h2->out_max - h2->out_used;
+	size_t most = Min(Min((size_t) session_window, (size_t) stream_window), (size_t) frame_max);
 
 	(void) ng;
 	(void) type;
@@ -63,7 +65,7 @@ read_length(nghttp2_session *ng, uint8_t type, int32_t stream_id, int32_t sessio
 static ssize_t
 pull_message(NetStream *stream, uint8_t *target, size_t length)
 {
-	size_t		got = 0;
+	size_t got = 0;
 
 	length = Min(length, stream->reply_left);
 	if (stream->source == NULL)
@@ -77,8 +79,8 @@ pull_message(NetStream *stream, uint8_t *target, size_t length)
 	}
 	while (got < length)
 	{
-		size_t		part = 0;
-		Status		status = stream->source->pull(stream->source, target + got, length - got, &part);
+		size_t part = 0;
+		Status status = stream->source->pull(stream->source, target + got, length - got, &part);
 
 		if (status == RUSD_AGAIN)
 			break;
@@ -96,14 +98,16 @@ static int
 end_of_reply(nghttp2_session *ng, NetStream *stream, uint32_t *data_flags)
 {
 	static const nghttp2_nv trailers[] = {
-		{(uint8_t *) (uintptr_t) "grpc-status", (uint8_t *) (uintptr_t) "0", 11, 1, NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE},
-		{(uint8_t *) (uintptr_t) "grpc-message", (uint8_t *) (uintptr_t) "", 12, 0, NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE},
+		{(uint8_t *) (uintptr_t) "grpc-status", (uint8_t *) (uintptr_t) "0", 11, 1,
+		 NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE},
+		{(uint8_t *) (uintptr_t) "grpc-message", (uint8_t *) (uintptr_t) "", 12, 0,
+		 NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE},
 	};
 
 	*data_flags |= NGHTTP2_DATA_FLAG_EOF;
 	if (stream->source != NULL)
 	{
-		NetSource  *source = stream->source;
+		NetSource *source = stream->source;
 
 		stream->source = NULL;
 		stream->reply = NULL;
@@ -117,46 +121,50 @@ end_of_reply(nghttp2_session *ng, NetStream *stream, uint32_t *data_flags)
 
 /* nghttp2 wants up to length bytes of DATA: they go to their place in the output at once. */
 ssize_t
-h2_read_reply(nghttp2_session *ng, int32_t stream_id, uint8_t *buffer, size_t length, uint32_t *data_flags,
-			  nghttp2_data_source *data_source, void *arg)
+h2_read_reply(nghttp2_session *ng, int32_t stream_id, uint8_t *buffer, size_t length,
+			  uint32_t *data_flags, nghttp2_data_source *data_source, void *arg)
 {
 	NetSession *session = arg;
-	H2		   *h2 = &session->h2;
-	NetStream  *stream = data_source->ptr;
-	uint8_t    *target = h2->out + h2->out_used + FRAME_HEADER_BYTES;
-	size_t		prefix = Min(length, (size_t) stream->reply_prefix_left);
-	ssize_t		got;
+	H2 *h2 = &session->h2;
+	NetStream *stream = data_source->ptr;
+	uint8_t *target = h2->out + h2->out_used + FRAME_HEADER_BYTES;
+	size_t prefix = Min(length, (size_t) stream->reply_prefix_left);
+	ssize_t got;
 
 	(void) stream_id;
 	(void) buffer;
 	if (unlikely(h2->full))
 		return NGHTTP2_ERR_PAUSE;
-	memcpy(target, stream->reply_prefix + sizeof(stream->reply_prefix) - stream->reply_prefix_left, prefix);
+	memcpy(target, stream->reply_prefix + sizeof(stream->reply_prefix) - stream->reply_prefix_left,
+		   prefix);
 	got = pull_message(stream, target + prefix, length - prefix);
 	if (unlikely(got < 0))
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 	if (unlikely(got == 0 && stream->reply_left > 0 && length > prefix))
 	{
-		/* The source has nothing now.  The prefix waits with it: an empty frame would help nobody. */
+		/*
+		 * The source has nothing now. The prefix waits with it: an empty frame would help nobody.
+		 */
 		stream->deferred = true;
 		return NGHTTP2_ERR_DEFERRED;
 	}
 	stream->reply_prefix_left -= (uint8_t) prefix;
 	*data_flags |= NGHTTP2_DATA_FLAG_NO_COPY;
-	if (stream->reply_left == 0 && stream->reply_prefix_left == 0 && end_of_reply(ng, stream, data_flags) != 0)
+	if (stream->reply_left == 0 && stream->reply_prefix_left == 0 &&
+		end_of_reply(ng, stream, data_flags) != 0)
 		return NGHTTP2_ERR_CALLBACK_FAILURE;
 	return (ssize_t) prefix + got;
 }
 
 /* The frame whose payload lies in its place already. */
 static int
-send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *header, size_t length, nghttp2_data_source *source,
-		  void *arg)
+send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *header, size_t length,
+		  nghttp2_data_source *source, void *arg)
 {
 	NetSession *session = arg;
-	H2		   *h2 = &session->h2;
-	NetStream  *stream = source->ptr;
-	uint8_t    *target = h2->out + h2->out_used;
+	H2 *h2 = &session->h2;
+	NetStream *stream = source->ptr;
+	uint8_t *target = h2->out + h2->out_used;
 
 	memcpy(target, header, FRAME_HEADER_BYTES);
 	h2->out_used += FRAME_HEADER_BYTES + length;
@@ -168,7 +176,8 @@ send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *header, size
 		memcpy(target + 5, header + 5, 4);
 		h2->out_used += OK_TRAILERS_BYTES;
 		if (!stream->remote_closed &&
-			nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR) != 0)
+			nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
+									  NGHTTP2_NO_ERROR) != 0)
 			return NGHTTP2_ERR_CALLBACK_FAILURE;
 	}
 	return 0;
@@ -182,15 +191,16 @@ h2_send_callbacks(nghttp2_session_callbacks *callbacks)
 }
 
 /*
- * nghttp2 ends the whole connection when a client opens more streams than it was told it may; etcd refuses the one stream.  So nghttp2
- * announces "no limit", which it then enforces, and the limit that we enforce is written over it on its way out.
+ * nghttp2 ends the whole connection when a client opens more streams than it was told it may;
+ * etcd refuses the one stream. So nghttp2 announces "no limit", which it then enforces, and the
+ * limit that we enforce is written over it on its way out.
  */
 static void
 patch_settings(NetSession *session, uint8_t *frame, size_t length)
 {
 	for (size_t at = FRAME_HEADER_BYTES; at + 6 <= length; at += 6)
 	{
-		uint32_t	limit = session->limits.streams_max;
+		uint32_t limit = session->limits.streams_max;
 
 		if ((frame[at] << 8 | frame[at + 1]) != NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS)
 			continue;
@@ -205,7 +215,7 @@ patch_settings(NetSession *session, uint8_t *frame, size_t length)
 static void
 copy_pending(H2 *h2)
 {
-	size_t		part = Min(h2->pending_length, h2->out_max - h2->out_used);
+	size_t part = Min(h2->pending_length, h2->out_max - h2->out_used);
 
 	if (part == 0)
 		return;
@@ -216,14 +226,15 @@ copy_pending(H2 *h2)
 }
 
 /*
- * The answer is complete; a client that has not half-closed need not go on.  nghttp2 drops what is
+ * The answer is complete; a client that has not half-closed need not go on. nghttp2 drops what is
  * queued of a stream for which a reset is queued, so this comes after the last frame.
  */
 static void
 tell_to_stop(NetSession *session, const uint8_t *header)
 {
-	int32_t		id = (int32_t) ((uint32_t) header[5] << 24 | (uint32_t) header[6] << 16 | (uint32_t) header[7] << 8 | header[8]);
-	NetStream  *stream = nghttp2_session_get_stream_user_data(session->h2.ng, id);
+	int32_t id = (int32_t) ((uint32_t) header[5] << 24 | (uint32_t) header[6] << 16 |
+							(uint32_t) header[7] << 8 | header[8]);
+	NetStream *stream = nghttp2_session_get_stream_user_data(session->h2.ng, id);
 
 	if (stream != NULL && !stream->remote_closed)
 		h2_reset(stream, NGHTTP2_NO_ERROR);
@@ -232,9 +243,9 @@ tell_to_stop(NetSession *session, const uint8_t *header)
 static void
 take_frame(NetSession *session, const uint8_t *frame, size_t length)
 {
-	H2		   *h2 = &session->h2;
-	uint8_t    *place = h2->out + h2->out_used;
-	uint8_t		header[FRAME_HEADER_BYTES];
+	H2 *h2 = &session->h2;
+	uint8_t *place = h2->out + h2->out_used;
+	uint8_t header[FRAME_HEADER_BYTES];
 
 	memcpy(header, frame, sizeof(header));
 	h2->pending = frame;
@@ -264,7 +275,7 @@ take_frame(NetSession *session, const uint8_t *frame, size_t length)
 size_t
 h2_send(NetSession *session, uint8_t *buffer, size_t max)
 {
-	H2		   *h2 = &session->h2;
+	H2 *h2 = &session->h2;
 
 	h2->out = buffer;
 	h2->out_max = max;
@@ -274,7 +285,7 @@ h2_send(NetSession *session, uint8_t *buffer, size_t max)
 	while (!h2->closed && !h2->full && h2->pending_length == 0 && max - h2->out_used >= ROOM_MIN)
 	{
 		const uint8_t *frame;
-		ssize_t		length = nghttp2_session_mem_send(h2->ng, &frame);
+		ssize_t length = nghttp2_session_mem_send(h2->ng, &frame);
 
 		if (unlikely(length < 0))
 		{

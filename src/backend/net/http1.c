@@ -2,9 +2,9 @@
  * http1.c
  *	  HTTP/1.1: one request at a time, over http-parser.
  *
- * Backends.  Keep-alive, pipelining (what comes behind a request waits until its answer is out), bodies by length or in
- * chunks up to a limit, HEAD, Expect: 100-continue.  A first line that is none is answered by closing (section 4.5);
- * later nonsense by 400.
+ * Backends. Keep-alive, pipelining (what comes behind a request waits until its answer is out),
+ * bodies by length or in chunks up to a limit, HEAD, Expect: 100-continue. A first line that is
+ * none is answered by closing (section 4.5); later nonsense by 400.
  *
  * src/backend/net/http1.c
  */
@@ -23,51 +23,51 @@
 
 typedef struct Span
 {
-	uint32_t	start;
-	uint32_t	length;
+	uint32_t start;
+	uint32_t length;
 } Span;
 
 /* A buffer that grows, accounted. */
 typedef struct Buffer
 {
-	uint8_t    *data;
-	size_t		used;
-	size_t		room;
+	uint8_t *data;
+	size_t used;
+	size_t room;
 } Buffer;
 
 struct Http1
 {
-	NetHttp		request;		/* first: a NetHttp * is an Http1 * */
+	NetHttp request; /* first: a NetHttp * is an Http1 * */
 	NetSession *session;
 	http_parser parser;
 
 	/* the request being received */
-	Buffer		text;			/* target, names and values, each with a NUL behind it */
-	Span		target;
+	Buffer text; /* target, names and values, each with a NUL behind it */
+	Span target;
 	struct
 	{
-		Span		name;
-		Span		value;
-	}			headers[HEADERS_MAX];
-	unsigned	header_count;
-	bool		in_value;		/* the last piece was of a value */
-	bool		line_seen;		/* this connection has sent one whole request line */
-	bool		begun;			/* bytes of a request have come, its headers are not complete */
-	uint64_t	begun_ns;
-	Buffer		body;
-	int			refuse;			/* HTTP status to refuse the request with */
+		Span name;
+		Span value;
+	} headers[HEADERS_MAX];
+	unsigned header_count;
+	bool in_value;  /* the last piece was of a value */
+	bool line_seen; /* this connection has sent one whole request line */
+	bool begun;     /* bytes of a request have come, its headers are not complete */
+	uint64_t begun_ns;
+	Buffer body;
+	int refuse; /* HTTP status to refuse the request with */
 	const char *refuse_text;
 
 	/* its answer */
-	bool		dispatched;		/* on_http was called */
-	bool		answered;
-	bool		keep_alive;
-	bool		stop;			/* close once out is sent */
-	Buffer		out;
-	size_t		out_sent;
+	bool dispatched; /* on_http was called */
+	bool answered;
+	bool keep_alive;
+	bool stop; /* close once out is sent */
+	Buffer out;
+	size_t out_sent;
 
-	Buffer		held;			/* bytes behind a request that is not answered yet */
-	size_t		held_used;
+	Buffer held; /* bytes behind a request that is not answered yet */
+	size_t held_used;
 };
 
 static int on_url(http_parser *parser, const char *data, size_t length);
@@ -90,14 +90,14 @@ static const http_parser_settings settings = {
 	.on_message_complete = on_message_complete,
 };
 
-/* ---- buffers -------------------------------------------------------------------------------------- */
+/* ---- buffers ---- */
 
 static bool
 buffer_reserve(Http1 *http1, Buffer *buffer, size_t more)
 {
 	MemoryBudget *budget = http1->session->budget;
-	size_t		room = Max(buffer->room, (size_t) 1024);
-	uint8_t    *data;
+	size_t room = Max(buffer->room, (size_t) 1024);
+	uint8_t *data;
 
 	if (buffer->room - buffer->used >= more)
 		return true;
@@ -135,10 +135,10 @@ buffer_free(Http1 *http1, Buffer *buffer)
 	if (buffer->room > 0)
 		budget->give(budget, buffer->room);
 	free(buffer->data);
-	*buffer = (Buffer) {0};
+	*buffer = (Buffer){0};
 }
 
-/* ---- the parser's callbacks ----------------------------------------------------------------------- */
+/* ---- the parser's callbacks ---- */
 
 static int
 refuse(Http1 *http1, int status, const char *text)
@@ -163,21 +163,21 @@ add_text(Http1 *http1, Span *span, const char *data, size_t length)
 static bool
 end_text(Http1 *http1, Span *next)
 {
-	Span		ignored = {0};
+	Span ignored = {0};
 
 	if (!add_text(http1, &ignored, "", 1))
 		return false;
-	*next = (Span) {(uint32_t) http1->text.used, 0};
+	*next = (Span){(uint32_t) http1->text.used, 0};
 	return true;
 }
 
 static int
 on_message_begin(http_parser *parser)
 {
-	Http1	   *http1 = parser->data;
+	Http1 *http1 = parser->data;
 
 	http1->text.used = http1->body.used = 0;
-	http1->target = (Span) {0};
+	http1->target = (Span){0};
 	http1->header_count = 0;
 	http1->in_value = true;
 	http1->begun = true;
@@ -189,7 +189,7 @@ on_message_begin(http_parser *parser)
 static int
 on_url(http_parser *parser, const char *data, size_t length)
 {
-	Http1	   *http1 = parser->data;
+	Http1 *http1 = parser->data;
 
 	return add_text(http1, &http1->target, data, length) ? 0 : -1;
 }
@@ -197,7 +197,7 @@ on_url(http_parser *parser, const char *data, size_t length)
 static int
 on_header_field(http_parser *parser, const char *data, size_t length)
 {
-	Http1	   *http1 = parser->data;
+	Http1 *http1 = parser->data;
 
 	if (http1->in_value)
 	{
@@ -215,7 +215,7 @@ on_header_field(http_parser *parser, const char *data, size_t length)
 static int
 on_header_value(http_parser *parser, const char *data, size_t length)
 {
-	Http1	   *http1 = parser->data;
+	Http1 *http1 = parser->data;
 
 	if (!http1->in_value)
 	{
@@ -229,9 +229,9 @@ on_header_value(http_parser *parser, const char *data, size_t length)
 static int
 on_headers_complete(http_parser *parser)
 {
-	Http1	   *http1 = parser->data;
-	Bytes		expect;
-	Span		ignored;
+	Http1 *http1 = parser->data;
+	Bytes expect;
+	Span ignored;
 
 	if (parser->http_major != 1)
 	{
@@ -264,7 +264,7 @@ on_headers_complete(http_parser *parser)
 static int
 on_body(http_parser *parser, const char *data, size_t length)
 {
-	Http1	   *http1 = parser->data;
+	Http1 *http1 = parser->data;
 
 	if (http1->body.used + length > http1->session->limits.message_max)
 		return refuse(http1, 413, "413 Request Entity Too Large");
@@ -281,7 +281,7 @@ on_message_complete(http_parser *parser)
 	return 0;
 }
 
-/* ---- requests ------------------------------------------------------------------------------------- */
+/* ---- requests ---- */
 
 static void
 dispatch(Http1 *http1)
@@ -290,7 +290,7 @@ dispatch(Http1 *http1)
 
 	/* Not before: trailers may have moved the text. */
 	http1->request.target = (const char *) http1->text.data + http1->target.start;
-	http1->request.body = (Bytes) {http1->body.data, http1->body.used};
+	http1->request.body = (Bytes){http1->body.data, http1->body.used};
 	http1->dispatched = true;
 	handlers->on_http(handlers->arg, &http1->request);
 }
@@ -308,7 +308,7 @@ end_request(Http1 *http1)
 	}
 	arena_reset(&http1->request.arena);
 	http1->request.user = NULL;
-	http1->request.body = (Bytes) {NULL, 0};
+	http1->request.body = (Bytes){NULL, 0};
 	http1->answered = false;
 	buffer_free(http1, &http1->body);
 	buffer_free(http1, &http1->text);
@@ -337,7 +337,7 @@ parse_error(Http1 *http1)
 static Status
 parse(Http1 *http1, const uint8_t *data, size_t length)
 {
-	size_t		taken = http_parser_execute(&http1->parser, &settings, (const char *) data, length);
+	size_t taken = http_parser_execute(&http1->parser, &settings, (const char *) data, length);
 	enum http_errno problem = HTTP_PARSER_ERRNO(&http1->parser);
 
 	/* The parser has taken a line: so it was a request line. */
@@ -357,13 +357,13 @@ parse(Http1 *http1, const uint8_t *data, size_t length)
 static void
 parse_held(Http1 *http1)
 {
-	Buffer		held = http1->held;
-	Status		status;
+	Buffer held = http1->held;
+	Status status;
 
 	http_parser_pause(&http1->parser, 0);
 	if (held.used == 0)
 		return;
-	http1->held = (Buffer) {0};
+	http1->held = (Buffer){0};
 	status = parse(http1, held.data, held.used);
 	buffer_free(http1, &held);
 	if (status != RUSD_OK)
@@ -376,7 +376,7 @@ parse_held(Http1 *http1)
 Status
 http1_begin(NetSession *session)
 {
-	Http1	   *http1 = mem_alloc(&session->mem, sizeof(*http1));
+	Http1 *http1 = mem_alloc(&session->mem, sizeof(*http1));
 
 	if (http1 == NULL)
 		return RUSD_NO_MEMORY;
@@ -394,7 +394,7 @@ http1_begin(NetSession *session)
 void
 http1_destroy(NetSession *session)
 {
-	Http1	   *http1 = session->http1;
+	Http1 *http1 = session->http1;
 
 	if (http1 == NULL)
 		return;
@@ -414,13 +414,15 @@ in_request(const Http1 *http1)
 Status
 http1_receive(NetSession *session, const uint8_t *data, size_t length)
 {
-	Http1	   *http1 = session->http1;
+	Http1 *http1 = session->http1;
 
 	if (http1->stop)
 		return RUSD_END;
 	if (in_request(http1))
 	{
-		/* Whoever asks net_session_wants_read comes here at most once before the answer is out. */
+		/*
+		 * Whoever asks net_session_wants_read comes here at most once before the answer is out.
+		 */
 		if (http1->held.used > 0 && http1->held.used + length > HELD_MAX)
 			return RUSD_INVALID;
 		return buffer_add(http1, &http1->held, data, length) ? RUSD_OK : RUSD_NO_MEMORY;
@@ -437,8 +439,8 @@ http1_wants_read(const NetSession *session)
 size_t
 http1_send(NetSession *session, uint8_t *buffer, size_t max)
 {
-	Http1	   *http1 = session->http1;
-	size_t		part = Min(max, http1->out.used - http1->out_sent);
+	Http1 *http1 = session->http1;
+	size_t part = Min(max, http1->out.used - http1->out_sent);
 
 	if (part > 0)
 		memcpy(buffer, http1->out.data + http1->out_sent, part);
@@ -454,7 +456,7 @@ http1_send(NetSession *session, uint8_t *buffer, size_t max)
 uint64_t
 http1_timers(NetSession *session)
 {
-	Http1	   *http1 = session->http1;
+	Http1 *http1 = session->http1;
 
 	if (!http1->begun || http1->stop)
 		return UINT64_MAX;
@@ -500,15 +502,15 @@ http1_requests(const NetSession *session)
 	return session->http1 != NULL && in_request(session->http1);
 }
 
-/* ---- answers -------------------------------------------------------------------------------------- */
+/* ---- answers ---- */
 
 static const char *
 reason_phrase(int status)
 {
 	switch (status)
 	{
-#define XX(number, name, string) \
-	case number: \
+#define XX(number, name, string)                                                                   \
+	case number:                                                                                   \
 		return #string;
 		HTTP_STATUS_MAP(XX)
 #undef XX
@@ -520,37 +522,44 @@ static void
 http_date(char *text, size_t size)
 {
 	static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-	static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-	time_t		now = time(NULL);
-	struct tm	tm;
+	static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+									 "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+	time_t now = time(NULL);
+	struct tm tm;
 
 	gmtime_r(&now, &tm);
-	snprintf(text, size, "%s, %02d %s %d %02d:%02d:%02d GMT", days[tm.tm_wday % 7], tm.tm_mday, months[tm.tm_mon % 12],
-			 tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+	snprintf(text, size, "%s, %02d %s %d %02d:%02d:%02d GMT", days[tm.tm_wday % 7], tm.tm_mday,
+			 months[tm.tm_mon % 12], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
-/* Status line, headers and, but for HEAD, body; a connection that cannot hold even that is closed. */
+/*
+ * Status line, headers and, but for HEAD, body; a connection that cannot hold even that is
+ * closed.
+ */
 static void
 answer(Http1 *http1, int status, const char *headers, Bytes body)
 {
-	char		head[512],
-				date[40];
-	bool		is_head = http1->parser.method == HTTP_HEAD;
-	bool		no_body = status == 204 || status == 304;
-	int			length;
+	char head[512], date[40];
+	bool is_head = http1->parser.method == HTTP_HEAD;
+	bool no_body = status == 204 || status == 304;
+	int length;
 
 	http_date(date, sizeof(date));
-	length = snprintf(head, sizeof(head), "HTTP/1.1 %d %s\r\nDate: %s\r\n", status, reason_phrase(status), date);
+	length = snprintf(head, sizeof(head), "HTTP/1.1 %d %s\r\nDate: %s\r\n", status,
+					  reason_phrase(status), date);
 	if (!no_body)
-		length += snprintf(head + length, sizeof(head) - (size_t) length, "Content-Length: %zu\r\n", body.length);
+		length += snprintf(head + length, sizeof(head) - (size_t) length, "Content-Length: %zu\r\n",
+						   body.length);
 	if (!http1->keep_alive)
 		length += snprintf(head + length, sizeof(head) - (size_t) length, "Connection: close\r\n");
 	else if (http1->parser.http_minor == 0)
-		length += snprintf(head + length, sizeof(head) - (size_t) length, "Connection: keep-alive\r\n");
+		length +=
+			snprintf(head + length, sizeof(head) - (size_t) length, "Connection: keep-alive\r\n");
 	http1->answered = true;
 	http1->stop |= !http1->keep_alive;
 	if (!buffer_add(http1, &http1->out, head, (size_t) length) ||
-		!buffer_add(http1, &http1->out, headers, strlen(headers)) || !buffer_add(http1, &http1->out, "\r\n", 2) ||
+		!buffer_add(http1, &http1->out, headers, strlen(headers)) ||
+		!buffer_add(http1, &http1->out, "\r\n", 2) ||
 		(!is_head && !no_body && !buffer_add(http1, &http1->out, body.data, body.length)))
 	{
 		http1->out.used = http1->out_sent;
@@ -566,13 +575,13 @@ answer_plain(Http1 *http1, int status, const char *text)
 	/* The method may not be known; the body is said anyway. */
 	http1->parser.method = HTTP_GET;
 	answer(http1, status, "Content-Type: text/plain; charset=utf-8\r\n",
-		   (Bytes) {(const uint8_t *) text, strlen(text)});
+		   (Bytes){(const uint8_t *) text, strlen(text)});
 }
 
 void
 net_http_reply(NetHttp *http, int status, const char *headers, Bytes body)
 {
-	Http1	   *http1 = (Http1 *) http;
+	Http1 *http1 = (Http1 *) http;
 
 	if (http1->answered || http1->stop)
 		return;
@@ -585,15 +594,15 @@ Bytes
 net_http_header(const NetHttp *http, const char *name)
 {
 	const Http1 *http1 = (const Http1 *) http;
-	size_t		length = strlen(name);
+	size_t length = strlen(name);
 
 	for (unsigned i = 0; i < http1->header_count; i++)
 	{
 		const char *have = (const char *) http1->text.data + http1->headers[i].name.start;
-		Span		value = http1->headers[i].value;
+		Span value = http1->headers[i].value;
 
 		if (http1->headers[i].name.length == length && strncasecmp(have, name, length) == 0)
-			return (Bytes) {http1->text.data + value.start, value.length};
+			return (Bytes){http1->text.data + value.start, value.length};
 	}
-	return (Bytes) {NULL, 0};
+	return (Bytes){NULL, 0};
 }

@@ -2,8 +2,9 @@
  * mem.c
  *	  nghttp2's allocator: blocks of a few sizes from slabs, accounted in the session's budget.
  *
- * Backends.  A block has a header of 16 bytes that says its class.  Slabs go back only with the session, so what a connection
- * once needed at its busiest it keeps; blocks above the largest class go back at once.
+ * Backends. A block has a header of 16 bytes that says its class. Slabs go back only with the
+ * session, so what a connection once needed at its busiest it keeps; blocks above the largest
+ * class go back at once.
  *
  * src/backend/net/mem.c
  */
@@ -16,7 +17,7 @@
 /* A new stream needs less: nghttp2's stream and frames in both directions, our NetStream. */
 #define STREAM_RESERVE (4 * 1024)
 #define CLASS_LARGE MEM_CLASSES
-#ifndef __has_feature			/* clang's */
+#ifndef __has_feature /* clang's */
 #define __has_feature(x) 0
 #endif
 /* The address sanitizer shall see each block by itself. */
@@ -28,18 +29,18 @@
 
 struct MemBlock
 {
-	size_t		class;			/* or CLASS_LARGE */
+	size_t class; /* or CLASS_LARGE */
 	union
 	{
-		MemBlock   *next;		/* while free */
-		size_t		size;		/* of a large one, this header too */
+		MemBlock *next; /* while free */
+		size_t size;    /* of a large one, this header too */
 	};
 };
 
 struct MemSlab
 {
-	MemSlab    *next;
-	size_t		size;
+	MemSlab *next;
+	size_t size;
 };
 
 StaticAssert(sizeof(MemBlock) == 16 && sizeof(MemSlab) == 16, "blocks are aligned to 16");
@@ -52,8 +53,8 @@ static void *table_realloc(void *block, size_t size, void *arg);
 void
 mem_init(NetMem *mem, MemoryBudget *budget)
 {
-	*mem = (NetMem) {.budget = budget};
-	mem->table = (nghttp2_mem) {
+	*mem = (NetMem){.budget = budget};
+	mem->table = (nghttp2_mem){
 		.mem_user_data = mem,
 		.malloc = table_malloc,
 		.free = table_free,
@@ -78,8 +79,8 @@ mem_destroy(NetMem *mem)
 static bool
 add_slab(NetMem *mem)
 {
-	size_t		size = mem->slabs == NULL ? SLAB_FIRST : SLAB_NEXT;
-	MemSlab    *slab;
+	size_t size = mem->slabs == NULL ? SLAB_FIRST : SLAB_NEXT;
+	MemSlab *slab;
 
 	if (!mem->budget->take(mem->budget, size))
 		return false;
@@ -117,7 +118,7 @@ class_of(size_t with_header)
 static void *
 alloc_large(NetMem *mem, size_t with_header)
 {
-	MemBlock   *block;
+	MemBlock *block;
 
 	if (!mem->budget->take(mem->budget, with_header))
 		return NULL;
@@ -136,9 +137,8 @@ alloc_large(NetMem *mem, size_t with_header)
 void *
 mem_alloc(NetMem *mem, size_t size)
 {
-	size_t		with_header,
-				class;
-	MemBlock   *block;
+	size_t with_header, class;
+	MemBlock *block;
 
 	if (unlikely(size > SIZE_MAX / 2))
 		return NULL;
@@ -164,7 +164,7 @@ mem_alloc(NetMem *mem, size_t size)
 void
 mem_free(NetMem *mem, void *pointer)
 {
-	MemBlock   *block;
+	MemBlock *block;
 
 	if (pointer == NULL)
 		return;
@@ -195,7 +195,7 @@ table_free(void *block, void *arg)
 static void *
 table_calloc(size_t count, size_t size, void *arg)
 {
-	void	   *block;
+	void *block;
 
 	if (size != 0 && count > SIZE_MAX / size)
 		return NULL;
@@ -208,14 +208,15 @@ table_calloc(size_t count, size_t size, void *arg)
 static void *
 table_realloc(void *pointer, size_t size, void *arg)
 {
-	MemBlock   *block;
-	size_t		old_size;
-	void	   *moved;
+	MemBlock *block;
+	size_t old_size;
+	void *moved;
 
 	if (pointer == NULL)
 		return mem_alloc(arg, size);
 	block = (MemBlock *) pointer - 1;
-	old_size = (block->class == CLASS_LARGE ? block->size : (size_t) 32 << block->class) - sizeof(*block);
+	old_size =
+		(block->class == CLASS_LARGE ? block->size : (size_t) 32 << block->class) - sizeof(*block);
 	if (size <= old_size)
 		return pointer;
 	moved = mem_alloc(arg, size);

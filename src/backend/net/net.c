@@ -2,8 +2,8 @@
  * net.c
  *	  The session: which protocol the first bytes speak, and the way to it.
  *
- * Backends.  Plaintext connections (section 4.5): the HTTP/2 preface, an HTTP/1.x request line, or nothing that we
- * talk to.
+ * Backends. Plaintext connections (section 4.5): the HTTP/2 preface, an HTTP/1.x request line, or
+ * nothing that we talk to.
  *
  * src/backend/net/net.c
  */
@@ -32,8 +32,8 @@ unlimited_give(MemoryBudget *budget, size_t bytes)
 static MemoryBudget unlimited = {.take = unlimited_take, .give = unlimited_give};
 
 Status
-net_session_create(const NetLimits *limits, const NetHandlers *handlers, MemoryBudget *budget, uint64_t now_ns,
-				   NetSession **result)
+net_session_create(const NetLimits *limits, const NetHandlers *handlers, MemoryBudget *budget,
+				   uint64_t now_ns, NetSession **result)
 {
 	NetSession *session = calloc(1, sizeof(*session));
 
@@ -60,19 +60,23 @@ net_session_destroy(NetSession *session)
 	free(session);
 }
 
-/* ---- receiving ------------------------------------------------------------------------------------ */
+/* ---- receiving ---- */
 
 static Status
 receive_known(NetSession *session, const uint8_t *data, size_t length)
 {
-	return session->protocol == NET_H2 ? h2_receive(session, data, length) : http1_receive(session, data, length);
+	return session->protocol == NET_H2 ? h2_receive(session, data, length)
+									   : http1_receive(session, data, length);
 }
 
-/* It is decided: the protocol gets the bytes that were looked at, which are a part of the preface, and begins. */
+/*
+ * It is decided: the protocol gets the bytes that were looked at, which are a part of the
+ * preface, and begins.
+ */
 static Status
 begin_protocol(NetSession *session, NetProtocol protocol)
 {
-	Status		status;
+	Status status;
 
 	session->protocol = protocol;
 	if (protocol == NET_H2 && session->limits.http1_only)
@@ -88,7 +92,10 @@ begin_protocol(NetSession *session, NetProtocol protocol)
 	return status;
 }
 
-/* Compares with the HTTP/2 preface as far as bytes have come; taken says how many of data belong to it. */
+/*
+ * Compares with the HTTP/2 preface as far as bytes have come; taken says how many of data belong
+ * to it.
+ */
 static Status
 sniff(NetSession *session, const uint8_t *data, size_t length, size_t *taken)
 {
@@ -108,14 +115,14 @@ sniff(NetSession *session, const uint8_t *data, size_t length, size_t *taken)
 Status
 net_session_receive(NetSession *session, const uint8_t *data, size_t length, uint64_t now_ns)
 {
-	Status		status = RUSD_OK;
+	Status status = RUSD_OK;
 
 	session->now_ns = session->received_ns = now_ns;
 	if (session->ended)
 		return RUSD_END;
 	if (unlikely(session->protocol == NET_SNIFFING))
 	{
-		size_t		taken;
+		size_t taken;
 
 		status = sniff(session, data, length, &taken);
 		data += taken;
@@ -141,7 +148,7 @@ net_session_eof(NetSession *session)
 	return session->protocol != NET_HTTP1 || session->http1 == NULL || !http1_eof(session);
 }
 
-/* ---- sending -------------------------------------------------------------------------------------- */
+/* ---- sending ---- */
 
 size_t
 net_session_send(NetSession *session, uint8_t *buffer, size_t max)
@@ -174,7 +181,7 @@ net_session_is_done(const NetSession *session)
 	return session->draining || session->ended;
 }
 
-/* ---- time and the end ----------------------------------------------------------------------------- */
+/* ---- time and the end ---- */
 
 uint64_t
 net_session_timers(NetSession *session, uint64_t now_ns)
@@ -225,7 +232,8 @@ net_session_streams(const NetSession *session)
 const char *
 net_session_protocol(const NetSession *session)
 {
-	static const char *const names[] = {[NET_SNIFFING] = "", [NET_H2] = "h2", [NET_HTTP1] = "http/1.1"};
+	static const char *const names[] = {
+		[NET_SNIFFING] = "", [NET_H2] = "h2", [NET_HTTP1] = "http/1.1"};
 
 	return names[session->protocol];
 }

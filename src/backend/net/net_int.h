@@ -22,19 +22,19 @@
 #define NS_PER_SECOND UINT64_C(1000000000)
 
 /* ---- mem.c ---- */
-#define MEM_CLASSES 8			/* blocks of 32 << class bytes, their headers included */
+#define MEM_CLASSES 8 /* blocks of 32 << class bytes, their headers included */
 
 typedef struct MemBlock MemBlock;
 typedef struct MemSlab MemSlab;
 typedef struct NetMem
 {
-	nghttp2_mem table;			/* what nghttp2 is given */
+	nghttp2_mem table; /* what nghttp2 is given */
 	MemoryBudget *budget;
-	MemBlock   *free[MEM_CLASSES];
-	uint8_t    *next;			/* of the newest slab */
-	uint8_t    *end;
-	MemSlab    *slabs;
-	size_t		large_bytes;	/* blocks above the largest class */
+	MemBlock *free[MEM_CLASSES];
+	uint8_t *next; /* of the newest slab */
+	uint8_t *end;
+	MemSlab *slabs;
+	size_t large_bytes; /* blocks above the largest class */
 } NetMem;
 
 extern void mem_init(NetMem *mem, MemoryBudget *budget);
@@ -50,47 +50,47 @@ extern bool mem_reserve(NetMem *mem);
 typedef struct NetStream NetStream;
 struct NetStream
 {
-	NetCall		call;			/* first: a NetCall * is a NetStream * */
+	NetCall call; /* first: a NetCall * is a NetStream * */
 	NetSession *session;
-	NetStream  *next;			/* in the list of open streams, or of free ones */
-	NetStream  *previous;
-	int32_t		id;
+	NetStream *next; /* in the list of open streams, or of free ones */
+	NetStream *previous;
+	int32_t id;
 
 	/* what has been seen of the request */
-	uint8_t		pseudo;			/* pseudo-headers that have come */
-	bool		malformed;
-	bool		method_is_post;
-	bool		has_token;		/* "token" wins over "authorization" */
-	bool		remote_closed;	/* END_STREAM came */
-	bool		dispatched;		/* on_call was called */
-	bool		answered;		/* one answer was begun, or the stream reset by us */
-	bool		too_many_messages;
-	uint32_t	header_bytes;
-	Bytes		method;			/* if it is not POST */
-	Bytes		content_type;
-	Bytes		encoding_name;
-	Bytes		timeout_text;
+	uint8_t pseudo; /* pseudo-headers that have come */
+	bool malformed;
+	bool method_is_post;
+	bool has_token;     /* "token" wins over "authorization" */
+	bool remote_closed; /* END_STREAM came */
+	bool dispatched;    /* on_call was called */
+	bool answered;      /* one answer was begun, or the stream reset by us */
+	bool too_many_messages;
+	uint32_t header_bytes;
+	Bytes method; /* if it is not POST */
+	Bytes content_type;
+	Bytes encoding_name;
+	Bytes timeout_text;
 	/* References to the values that are pointed to. */
-	int			ref_count;
+	int ref_count;
 	nghttp2_rcbuf *refs[STREAM_REFS];
 
 	/* request message */
-	uint8_t		prefix[5];
-	uint8_t		prefix_have;
-	bool		message_complete;
-	uint32_t	message_length;
-	uint32_t	message_have;
-	uint32_t	message_room;	/* of buffer */
-	uint8_t    *buffer;			/* in the arena, or large_buffer */
-	uint8_t    *large_buffer;	/* own, accounted: message_room bytes */
+	uint8_t prefix[5];
+	uint8_t prefix_have;
+	bool message_complete;
+	uint32_t message_length;
+	uint32_t message_have;
+	uint32_t message_room; /* of buffer */
+	uint8_t *buffer;       /* in the arena, or large_buffer */
+	uint8_t *large_buffer; /* own, accounted: message_room bytes */
 
 	/* answer */
-	NetSource  *source;			/* or NULL: from memory */
+	NetSource *source; /* or NULL: from memory */
 	const uint8_t *reply;
-	uint64_t	reply_left;		/* bytes of the message not yet given to nghttp2 */
-	uint8_t		reply_prefix[5];
-	uint8_t		reply_prefix_left;
-	bool		deferred;
+	uint64_t reply_left; /* bytes of the message not yet given to nghttp2 */
+	uint8_t reply_prefix[5];
+	uint8_t reply_prefix_left;
+	bool deferred;
 };
 
 /* ---- sessions ---- */
@@ -106,65 +106,65 @@ typedef enum NetProtocol
 typedef struct H2
 {
 	nghttp2_session *ng;
-	NetStream	open;			/* head of the ring of open streams */
-	uint32_t	open_count;
-	NetStream  *free_streams;
-	uint32_t	free_count;
-	NetStream  *receiving;		/* whose header block or DATA is being received */
+	NetStream open; /* head of the ring of open streams */
+	uint32_t open_count;
+	NetStream *free_streams;
+	uint32_t free_count;
+	NetStream *receiving; /* whose header block or DATA is being received */
 	/* Known paths of this connection: the same rcbuf is the same path. */
 	struct
 	{
 		nghttp2_rcbuf *path;
 		const void *method;
-	}			paths[PATH_CACHE];
-	unsigned	next_path;
+	} paths[PATH_CACHE];
+	unsigned next_path;
 
 	/* pings (RPC-24) */
-	uint64_t	last_ping_ns;
-	unsigned	ping_strikes;
-	bool		forgive_pings;	/* HEADERS or DATA were sent since the last ping */
+	uint64_t last_ping_ns;
+	unsigned ping_strikes;
+	bool forgive_pings; /* HEADERS or DATA were sent since the last ping */
 	/* floods of SETTINGS: a bucket */
-	uint64_t	settings_refill_ns;
-	unsigned	settings_left;
+	uint64_t settings_refill_ns;
+	unsigned settings_left;
 	/* server's own ping */
-	bool		ping_is_out;
-	uint64_t	ping_due_ns;	/* when the answer must be there */
+	bool ping_is_out;
+	uint64_t ping_due_ns; /* when the answer must be there */
 
-	uint64_t	first_deadline_ns;	/* no open call has an earlier one */
+	uint64_t first_deadline_ns; /* no open call has an earlier one */
 
 	/* h2_send.c */
-	uint8_t    *out;
-	size_t		out_used;
-	size_t		out_max;
-	const uint8_t *pending;		/* rest of a frame that did not fit; nghttp2's memory */
-	size_t		pending_length;
-	bool		slow_trailers;	/* nghttp2 has to make the next header block */
-	bool		settings_sent;
-	bool		full;			/* a DATA frame did not fit */
-	bool		closing;		/* after the GOAWAY that is queued, nothing */
-	bool		closed;			/* it is out */
-	bool		shutdown_noticed;
-	bool		goaway_final;
+	uint8_t *out;
+	size_t out_used;
+	size_t out_max;
+	const uint8_t *pending; /* rest of a frame that did not fit; nghttp2's memory */
+	size_t pending_length;
+	bool slow_trailers; /* nghttp2 has to make the next header block */
+	bool settings_sent;
+	bool full;    /* a DATA frame did not fit */
+	bool closing; /* after the GOAWAY that is queued, nothing */
+	bool closed;  /* it is out */
+	bool shutdown_noticed;
+	bool goaway_final;
 } H2;
 
 typedef struct Http1 Http1;
 
 struct NetSession
 {
-	NetLimits	limits;
+	NetLimits limits;
 	NetHandlers handlers;
 	MemoryBudget *budget;
 	NetProtocol protocol;
-	uint64_t	now_ns;			/* of the latest receive or timers */
-	uint64_t	started_ns;
-	uint64_t	received_ns;	/* last bytes */
-	size_t		sniffed;		/* bytes that were the HTTP/2 preface's so far */
-	bool		draining;
-	bool		ended;			/* nothing more is received */
+	uint64_t now_ns; /* of the latest receive or timers */
+	uint64_t started_ns;
+	uint64_t received_ns; /* last bytes */
+	size_t sniffed;       /* bytes that were the HTTP/2 preface's so far */
+	bool draining;
+	bool ended; /* nothing more is received */
 	const char *end_reason;
-	NetMem		mem;
-	H2			h2;
-	Http1	   *http1;
+	NetMem mem;
+	H2 h2;
+	Http1 *http1;
 };
 
 /* ---- h2.c ---- */
@@ -182,15 +182,16 @@ extern void h2_stream_ended(NetStream *stream);
 /* ---- h2_send.c ---- */
 extern size_t h2_send(NetSession *session, uint8_t *buffer, size_t max);
 extern void h2_send_callbacks(nghttp2_session_callbacks *callbacks);
-extern ssize_t h2_read_reply(nghttp2_session *ng, int32_t stream_id, uint8_t *buffer, size_t length, uint32_t *data_flags,
-							 nghttp2_data_source *source, void *arg);
+extern ssize_t h2_read_reply(nghttp2_session *ng, int32_t stream_id, uint8_t *buffer, size_t length,
+							 uint32_t *data_flags, nghttp2_data_source *source, void *arg);
 
 /* ---- grpc.c ---- */
 extern void grpc_header(NetStream *stream, nghttp2_rcbuf *name, nghttp2_rcbuf *value);
 extern void grpc_headers_done(NetStream *stream);
 extern void grpc_data(NetStream *stream, const uint8_t *data, size_t length);
 extern void grpc_remote_end(NetStream *stream);
-extern void grpc_fail(NetStream *stream, const char *http_status, int code, const char *text, size_t length);
+extern void grpc_fail(NetStream *stream, const char *http_status, int code, const char *text,
+					  size_t length);
 extern void grpc_release_message(NetStream *stream);
 extern void grpc_reply_begin(NetStream *stream);
 
@@ -208,4 +209,4 @@ extern void http1_cut(NetSession *session);
 extern bool http1_is_done(const NetSession *session);
 extern uint32_t http1_requests(const NetSession *session);
 
-#endif							/* NET_INT_H */
+#endif /* NET_INT_H */

@@ -15,9 +15,10 @@ static void memory_give(MemoryBudget *budget, size_t bytes);
 static bool claim(SessionMemory *memory, uint64_t total);
 
 void
-session_memory_init(SessionMemory *memory, Shm *shm, uint32_t slot, uint64_t limit, uint64_t largest_request)
+session_memory_init(SessionMemory *memory, Shm *shm, uint32_t slot, uint64_t limit,
+					uint64_t largest_request)
 {
-	*memory = (SessionMemory) {
+	*memory = (SessionMemory){
 		.budget = {.take = memory_take, .give = memory_give},
 		.shm = shm,
 		.slot = slot,
@@ -30,11 +31,11 @@ session_memory_init(SessionMemory *memory, Shm *shm, uint32_t slot, uint64_t lim
 uint64_t
 session_memory_total(const Shm *shm, uint64_t most_of_one)
 {
-	uint64_t	total = 0;
+	uint64_t total = 0;
 
 	for (uint32_t slot = PROC_ESSENTIAL_COUNT; slot < shm->layout.slot_count; slot++)
 	{
-		uint64_t	taken;
+		uint64_t taken;
 
 		if (atomic_load_explicit(&shm->heads[slot].state, memory_order_acquire) != SLOT_LIVE)
 			continue;
@@ -48,13 +49,14 @@ static bool
 memory_take(MemoryBudget *budget, size_t bytes)
 {
 	SessionMemory *memory = (SessionMemory *) budget;
-	uint64_t	wanted = memory->used + bytes;
+	uint64_t wanted = memory->used + bytes;
 
 	if (unlikely(wanted > memory->claimed))
 	{
 		/* First a chunk more, so that the next ones are free; else just what is needed. */
 		if (bytes > memory->own_limit || wanted > memory->own_limit ||
-			(!claim(memory, Min(AlignUp(wanted, MEMORY_CHUNK), memory->own_limit)) && !claim(memory, wanted)))
+			(!claim(memory, Min(AlignUp(wanted, MEMORY_CHUNK), memory->own_limit)) &&
+			 !claim(memory, wanted)))
 		{
 			memory->refused++;
 			return false;
@@ -64,7 +66,10 @@ memory_take(MemoryBudget *budget, size_t bytes)
 	return true;
 }
 
-/* The store and the sum are separated by a fence, in every backend: of two claims at once one at least sees both. */
+/*
+ * The store and the sum are separated by a fence, in every backend: of two claims at once one at
+ * least sees both.
+ */
 static bool
 claim(SessionMemory *memory, uint64_t total)
 {
@@ -85,15 +90,19 @@ static void
 memory_give(MemoryBudget *budget, size_t bytes)
 {
 	SessionMemory *memory = (SessionMemory *) budget;
-	uint64_t	needed;
+	uint64_t needed;
 
 	Check(bytes <= memory->used);
 	memory->used -= bytes;
-	/* Back in whole chunks, but one is kept: a request that comes and goes at the edge costs nothing. */
+	/*
+	 * Back in whole chunks, but one is kept: a request that comes and goes at the edge costs
+	 * nothing.
+	 */
 	needed = AlignUp(memory->used, MEMORY_CHUNK) + MEMORY_CHUNK;
 	if (unlikely(memory->claimed > needed))
 	{
 		memory->claimed = needed;
-		atomic_store_explicit(&memory->shm->areas[memory->slot]->memory_taken, needed, memory_order_relaxed);
+		atomic_store_explicit(&memory->shm->areas[memory->slot]->memory_taken, needed,
+							  memory_order_relaxed);
 	}
 }

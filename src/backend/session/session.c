@@ -2,9 +2,10 @@
  * session.c
  *	  Process backend: the loop around one client connection.
  *
- * Backend.  What it reads goes to net, which calls rpc; what rpc answers net frames; what net gives is written.  It sleeps
- * on its socket and its latch at once.  It stops reading while the client does not take what it is sent, so
- * that a slow reader holds one buffer and what its requests have asked for, no more.
+ * Backend. What it reads goes to net, which calls rpc; what rpc answers net frames; what net
+ * gives is written. It sleeps on its socket and its latch at once. It stops reading while the
+ * client does not take what it is sent, so that a slow reader holds one buffer and what its
+ * requests have asked for, no more.
  *
  * src/backend/session/session.c
  */
@@ -28,8 +29,8 @@
 
 #define NS_PER_MS 1000000
 #define BUFFER_BYTES (64 * 1024)
-#define UNSENT_MAX (64 * 1024)	/* bytes that wait in the socket */
-#define SOCKET_BUFFER (128 * 1024)	/* each way; the kernel doubles it for its own needs */
+#define UNSENT_MAX (64 * 1024)     /* bytes that wait in the socket */
+#define SOCKET_BUFFER (128 * 1024) /* each way; the kernel doubles it for its own needs */
 #define TCP_KEEPALIVE_SECONDS 30
 #define OOM_SCORE "600"
 /* What one turn may write before the others (latch, timers, reading) have theirs. */
@@ -40,22 +41,22 @@
 
 typedef struct Session
 {
-	int			socket;
+	int socket;
 	const char *peer;
 	NetSession *net;
-	Rpc		   *rpc;
+	Rpc *rpc;
 	SessionMemory memory;
-	PageAccess	access;
+	PageAccess access;
 	const ClockOps *clock;
-	size_t		unsent_start;	/* in out_buffer */
-	size_t		unsent_length;
-	bool		more;			/* a turn ended before all was written */
-	bool		latch_taken;	/* a page wait has reset the latch: look at everything again */
-	bool		receive_over;	/* the client has closed its side, or nothing more is to be read */
-	bool		lost;			/* nothing can be sent any more */
-	uint64_t	drain_began_ns; /* 0: not yet */
-	uint64_t	refused_seen;
-	const char *titled;			/* protocol in the title */
+	size_t unsent_start; /* in out_buffer */
+	size_t unsent_length;
+	bool more;               /* a turn ended before all was written */
+	bool latch_taken;        /* a page wait has reset the latch: look at everything again */
+	bool receive_over;       /* the client has closed its side, or nothing more is to be read */
+	bool lost;               /* nothing can be sent any more */
+	uint64_t drain_began_ns; /* 0: not yet */
+	uint64_t refused_seen;
+	const char *titled; /* protocol in the title */
 } Session;
 
 /* Touched only as far as they are used. */
@@ -77,15 +78,16 @@ static void end_connection(Session *session);
 does_not_return void
 session_main(int socket, const char *peer)
 {
-	Session		session = {.socket = socket, .peer = peer, .clock = &clock_os, .titled = ""};
-	Status		status;
+	Session session = {.socket = socket, .peer = peer, .clock = &clock_os, .titled = ""};
+	Status status;
 
 	set_up_process(&session);
 	set_up_socket(socket);
 	status = set_up_session(&session);
 	if (status != RUSD_OK)
 	{
-		log_warn("a connection could not be served", LOG_TEXT("remote-addr", peer), LOG_TEXT("error", status_text(status)));
+		log_warn("a connection could not be served", LOG_TEXT("remote-addr", peer),
+				 LOG_TEXT("error", status_text(status)));
 		_exit(1);
 	}
 	INJECT("backend-start");
@@ -99,7 +101,7 @@ session_main(int socket, const char *peer)
 	_exit(0);
 }
 
-/* ---- beginning ------------------------------------------------------------------------------------ */
+/* ---- beginning ---- */
 
 static void
 set_what(const char *peer, const char *protocol)
@@ -111,9 +113,12 @@ set_what(const char *peer, const char *protocol)
 static void
 set_up_process(Session *session)
 {
-	int			file = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	int file = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 
-	/* When memory runs out, a connection goes before the node does.  To raise it needs no privilege. */
+	/*
+	 * When memory runs out, a connection goes before the node does. To raise it needs no
+	 * privilege.
+	 */
 	if (file >= 0)
 	{
 		if (write(file, OOM_SCORE, sizeof(OOM_SCORE) - 1) < 0)
@@ -128,14 +133,15 @@ set_option(int socket, int level, int name, int value)
 {
 	/* Not every option is there for every kind of socket; the connection works without. */
 	if (setsockopt(socket, level, name, &value, sizeof(value)) != 0)
-		log_debug("a socket option could not be set", LOG_INTEGER("option", name), LOG_ERRNO(errno));
+		log_debug("a socket option could not be set", LOG_INTEGER("option", name),
+				  LOG_ERRNO(errno));
 }
 
 static void
 set_up_socket(int socket)
 {
-	int			flags = fcntl(socket, F_GETFL);
-	int64_t		user_timeout_ms = config.grpc_keepalive_timeout / NS_PER_MS;
+	int flags = fcntl(socket, F_GETFL);
+	int64_t user_timeout_ms = config.grpc_keepalive_timeout / NS_PER_MS;
 
 	if (flags < 0 || fcntl(socket, F_SETFL, flags | O_NONBLOCK) != 0)
 		log_warn("a socket could not be made non-blocking", LOG_ERRNO(errno));
@@ -154,17 +160,20 @@ set_up_socket(int socket)
 static NetLimits
 net_limits(void)
 {
-	bool		own_keepalive = config.grpc_keepalive_interval > 0 && config.grpc_keepalive_timeout > 0;
-	uint64_t	message_max = (uint64_t) config.max_request_bytes + 512 * 1024;
+	bool own_keepalive = config.grpc_keepalive_interval > 0 && config.grpc_keepalive_timeout > 0;
+	uint64_t message_max = (uint64_t) config.max_request_bytes + 512 * 1024;
 
-	return (NetLimits) {
+	return (NetLimits){
 		.message_max = (uint32_t) Min(message_max, INT32_MAX),
-		.streams_max = config.max_concurrent_streams > 0 ? (uint32_t) config.max_concurrent_streams : UINT32_MAX,
-		.keepalive_min_ns = config.grpc_keepalive_min_time > 0 ? (uint64_t) config.grpc_keepalive_min_time
-															   : UINT64_C(300) * 1000 * NS_PER_MS,
+		.streams_max = config.max_concurrent_streams > 0 ? (uint32_t) config.max_concurrent_streams
+														 : UINT32_MAX,
+		.keepalive_min_ns = config.grpc_keepalive_min_time > 0
+								? (uint64_t) config.grpc_keepalive_min_time
+								: UINT64_C(300) * 1000 * NS_PER_MS,
 		.keepalive_interval_ns = own_keepalive ? (uint64_t) config.grpc_keepalive_interval
 											   : UINT64_C(7200) * 1000 * NS_PER_MS,
-		.keepalive_timeout_ns = own_keepalive ? (uint64_t) config.grpc_keepalive_timeout : UINT64_C(20) * 1000 * NS_PER_MS,
+		.keepalive_timeout_ns = own_keepalive ? (uint64_t) config.grpc_keepalive_timeout
+											  : UINT64_C(20) * 1000 * NS_PER_MS,
 		.http1_only = my_listener == LISTENER_PEER,
 	};
 }
@@ -173,7 +182,7 @@ net_limits(void)
 static Status
 wait_for_page(PageAccess *access)
 {
-	Session    *session = access->arg;
+	Session *session = access->arg;
 
 	(void) latch_wait(my_latch, PAGE_POLL_MS, WAIT_EVENT_PAGE_WANTED);
 	latch_reset(my_latch);
@@ -185,27 +194,27 @@ static Status
 set_up_session(Session *session)
 {
 	NetHandlers handlers = {0};
-	NetLimits	limits = net_limits();
-	Status		status = shm_restrict(my_shm, my_slot);
+	NetLimits limits = net_limits();
+	Status status = shm_restrict(my_shm, my_slot);
 
 	if (status != RUSD_OK)
 		return status;
 	/* A request, its decoded form and its proposal. */
 	session_memory_init(&session->memory, my_shm, my_slot, (uint64_t) config.backend_memory,
 						4 * (uint64_t) limits.message_max);
-	session->access = (PageAccess) {
+	session->access = (PageAccess){
 		.shm = my_shm, .area = my_area, .slot = my_slot, .wait = wait_for_page, .arg = session};
 	status = rpc_create(my_shm, my_slot, &session->access, &session->memory.budget, &session->rpc);
 	if (status != RUSD_OK)
 		return status;
 	rpc_handlers(session->rpc, &handlers);
-	return net_session_create(&limits, &handlers, &session->memory.budget, session->clock->monotonic_ns(session->clock),
-							  &session->net);
+	return net_session_create(&limits, &handlers, &session->memory.budget,
+							  session->clock->monotonic_ns(session->clock), &session->net);
 }
 
 /*
- * Connections are accepted from the beginning, but nothing is read before this member has published itself (BOOT-25).  False: the client
- * or the node gives up first.
+ * Connections are accepted from the beginning, but nothing is read before this member has
+ * published itself (BOOT-25). False: the client or the node gives up first.
  */
 static bool
 wait_until_ready(Session *session)
@@ -213,8 +222,8 @@ wait_until_ready(Session *session)
 	for (;;)
 	{
 		ControlState control;
-		uint8_t		byte;
-		ssize_t		got;
+		uint8_t byte;
+		ssize_t got;
 
 		latch_reset(my_latch);
 		shm_control_read(my_shm, &control);
@@ -229,16 +238,13 @@ wait_until_ready(Session *session)
 	}
 }
 
-/* ---- the loop ------------------------------------------------------------------------------------- */
+/* ---- the loop ---- */
 
 static void
 turn(Session *session)
 {
-	uint64_t	now_ns = session->clock->monotonic_ns(session->clock),
-				due_ns;
-	int			wanted = 0,
-				happened = 0,
-				limit_ms;
+	uint64_t now_ns = session->clock->monotonic_ns(session->clock), due_ns;
+	int wanted = 0, happened = 0, limit_ms;
 
 	session->latch_taken = false;
 	rpc_turn(session->rpc, now_ns);
@@ -247,7 +253,8 @@ turn(Session *session)
 		drain(session, now_ns);
 	flush(session);
 	due_ns = Min(due_ns, rpc_next_due(session->rpc));
-	atomic_store_explicit(&my_area->streams, net_session_streams(session->net), memory_order_relaxed);
+	atomic_store_explicit(&my_area->streams, net_session_streams(session->net),
+						  memory_order_relaxed);
 	if (unlikely(is_over(session)))
 		return;
 
@@ -259,7 +266,8 @@ turn(Session *session)
 	limit_ms = session->latch_taken ? 0 : sleep_limit_ms(session, due_ns, now_ns);
 	/* Without a wish of it the socket is left alone: its hang-up would wake us for ever. */
 	if (wanted != 0)
-		happened = latch_wait_socket(my_latch, session->socket, wanted, limit_ms, WAIT_EVENT_CLIENT);
+		happened =
+			latch_wait_socket(my_latch, session->socket, wanted, limit_ms, WAIT_EVENT_CLIENT);
 	else
 		(void) latch_wait(my_latch, limit_ms, WAIT_EVENT_CLIENT);
 	/* Before any look for work: what is set from here on wakes the next sleep. */
@@ -271,7 +279,7 @@ turn(Session *session)
 static int
 sleep_limit_ms(const Session *session, uint64_t due_ns, uint64_t now_ns)
 {
-	uint64_t	ms;
+	uint64_t ms;
 
 	if (session->drain_began_ns != 0)
 		due_ns = Min(due_ns, now_ns + 50 * NS_PER_MS);
@@ -288,8 +296,8 @@ sleep_limit_ms(const Session *session, uint64_t due_ns, uint64_t now_ns)
 static void
 receive(Session *session)
 {
-	ssize_t		got = recv(session->socket, in_buffer, sizeof(in_buffer), 0);
-	Status		status;
+	ssize_t got = recv(session->socket, in_buffer, sizeof(in_buffer), 0);
+	Status status;
 
 	if (got < 0)
 	{
@@ -303,7 +311,8 @@ receive(Session *session)
 		return;
 	}
 	count(my_area, COUNTER_RECEIVED_BYTES, (uint64_t) got);
-	status = net_session_receive(session->net, in_buffer, (size_t) got, session->clock->monotonic_ns(session->clock));
+	status = net_session_receive(session->net, in_buffer, (size_t) got,
+								 session->clock->monotonic_ns(session->clock));
 	if (status == RUSD_END)
 		session->receive_over = true;
 	else if (status != RUSD_OK)
@@ -331,7 +340,7 @@ flush(Session *session)
 	session->more = false;
 	for (int i = 0; i < WRITES_A_TURN; i++)
 	{
-		ssize_t		sent;
+		ssize_t sent;
 
 		if (session->unsent_length == 0)
 		{
@@ -341,7 +350,8 @@ flush(Session *session)
 				return;
 			INJECT("backend-before-send");
 		}
-		sent = send(session->socket, out_buffer + session->unsent_start, session->unsent_length, MSG_NOSIGNAL);
+		sent = send(session->socket, out_buffer + session->unsent_start, session->unsent_length,
+					MSG_NOSIGNAL);
 		if (sent < 0)
 		{
 			session->lost = errno != EAGAIN && errno != EINTR;
@@ -356,17 +366,19 @@ flush(Session *session)
 	session->more = true;
 }
 
-/* ---- the end -------------------------------------------------------------------------------------- */
+/* ---- the end ---- */
 
 /*
- * SIGTERM: GOAWAY, running calls may finish for T_req (BOOT-51), then they are cut.  A client that has nothing open and does not answer the
- * GOAWAY is not waited for longer than it takes to see it.
+ * SIGTERM: GOAWAY, running calls may finish for T_req (BOOT-51), then they are cut. A client that
+ * has nothing open and does not answer the GOAWAY is not waited for longer than it takes to see
+ * it.
  */
 static void
 drain(Session *session, uint64_t now_ns)
 {
-	uint64_t	calls_ns = UINT64_C(5000) * NS_PER_MS + 2 * (uint64_t) config.election_timeout * NS_PER_MS;
-	bool		idle = net_session_streams(session->net) == 0 && !rpc_is_busy(session->rpc);
+	uint64_t calls_ns =
+		UINT64_C(5000) * NS_PER_MS + 2 * (uint64_t) config.election_timeout * NS_PER_MS;
+	bool idle = net_session_streams(session->net) == 0 && !rpc_is_busy(session->rpc);
 
 	if (session->drain_began_ns == 0)
 	{
@@ -385,17 +397,21 @@ drain(Session *session, uint64_t now_ns)
 static bool
 is_over(const Session *session)
 {
-	return session->lost || (session->unsent_length == 0 && !session->more && net_session_is_done(session->net));
+	return session->lost ||
+		   (session->unsent_length == 0 && !session->more && net_session_is_done(session->net));
 }
 
 /*
- * Handlers are told, so that all pins are gone; what is proposed and not answered is dropped by its generation.  If bytes of ours are still under way, the socket is closed
- * only when the client has closed too, or after a moment: closing with unread input would reset the connection, and the client might lose the end of what we said.
+ * Handlers are told, so that all pins are gone; what is proposed and not answered is dropped by
+ * its generation. If bytes of ours are still under way, the socket is closed only when the client
+ * has closed too, or after a moment: closing with unread input would reset the connection, and
+ * the client might lose the end of what we said.
  */
 static void
 end_connection(Session *session)
 {
-	uint64_t	give_up_ns = session->clock->monotonic_ns(session->clock) + (uint64_t) LINGER_MS * NS_PER_MS;
+	uint64_t give_up_ns =
+		session->clock->monotonic_ns(session->clock) + (uint64_t) LINGER_MS * NS_PER_MS;
 
 	net_session_destroy(session->net);
 	rpc_destroy(session->rpc);
@@ -403,15 +419,15 @@ end_connection(Session *session)
 		return;
 	for (;;)
 	{
-		uint64_t	now_ns = session->clock->monotonic_ns(session->clock);
-		ssize_t		got = recv(session->socket, in_buffer, sizeof(in_buffer), MSG_DONTWAIT);
+		uint64_t now_ns = session->clock->monotonic_ns(session->clock);
+		ssize_t got = recv(session->socket, in_buffer, sizeof(in_buffer), MSG_DONTWAIT);
 
 		if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR) || now_ns >= give_up_ns)
 			return;
 		if (got > 0)
 			continue;
 		latch_reset(my_latch);
-		(void) latch_wait_socket(my_latch, session->socket, WAIT_READABLE, (int) ((give_up_ns - now_ns) / NS_PER_MS) + 1,
-								 WAIT_EVENT_CLIENT);
+		(void) latch_wait_socket(my_latch, session->socket, WAIT_READABLE,
+								 (int) ((give_up_ns - now_ns) / NS_PER_MS) + 1, WAIT_EVENT_CLIENT);
 	}
 }

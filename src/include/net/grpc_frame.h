@@ -1,6 +1,7 @@
 /*
  * grpc_frame.h
- *	  The small encodings of gRPC over HTTP/2, for both sides: message prefix, grpc-timeout, grpc-message.
+ *	The small encodings of gRPC over HTTP/2, for both sides: message prefix, grpc-timeout,
+ *	  grpc-message.
  *
  * Pure functions; also for tools (FRONTEND).
  *
@@ -9,7 +10,7 @@
 #ifndef NET_GRPC_FRAME_H
 #define NET_GRPC_FRAME_H
 
-#define GRPC_PREFIX_BYTES 5		/* flag (1: compressed), length big-endian */
+#define GRPC_PREFIX_BYTES 5 /* flag (1: compressed), length big-endian */
 
 static inline void
 grpc_prefix_put(uint8_t *prefix, uint8_t flag, uint32_t length)
@@ -24,25 +25,25 @@ grpc_prefix_put(uint8_t *prefix, uint8_t flag, uint32_t length)
 static inline uint32_t
 grpc_prefix_length(const uint8_t *prefix)
 {
-	return (uint32_t) prefix[1] << 24 | (uint32_t) prefix[2] << 16 | (uint32_t) prefix[3] << 8 | prefix[4];
+	return (uint32_t) prefix[1] << 24 | (uint32_t) prefix[2] << 16 | (uint32_t) prefix[3] << 8 |
+		   prefix[4];
 }
 
 /* What grpc_timeout_parse finds. */
 typedef enum GrpcTimeout
 {
 	GRPC_TIMEOUT_OK,
-	GRPC_TIMEOUT_SHORT,			/* fewer than 2 characters */
-	GRPC_TIMEOUT_LONG,			/* more than 9 */
-	GRPC_TIMEOUT_UNIT,			/* the last is none of H M S m u n */
-	GRPC_TIMEOUT_DIGITS			/* the others are not all digits */
+	GRPC_TIMEOUT_SHORT, /* fewer than 2 characters */
+	GRPC_TIMEOUT_LONG,  /* more than 9 */
+	GRPC_TIMEOUT_UNIT,  /* the last is none of H M S m u n */
+	GRPC_TIMEOUT_DIGITS /* the others are not all digits */
 } GrpcTimeout;
 
 /* 1 to 8 digits and a unit; the result is capped at 2^62 ns. */
 static inline GrpcTimeout
 grpc_timeout_parse(const uint8_t *text, size_t length, uint64_t *result_ns)
 {
-	uint64_t	value = 0,
-				unit;
+	uint64_t value = 0, unit;
 
 	if (length < 2)
 		return GRPC_TIMEOUT_SHORT;
@@ -81,19 +82,23 @@ grpc_timeout_parse(const uint8_t *text, size_t length, uint64_t *result_ns)
 	return GRPC_TIMEOUT_OK;
 }
 
-/* Text of a grpc-timeout header for that many nanoseconds, rounded up to what 8 digits can say; at least 10 bytes. */
+/*
+ * Text of a grpc-timeout header for that many nanoseconds, rounded up to what 8 digits can say;
+ * at least 10 bytes.
+ */
 static inline void
 grpc_timeout_format(uint64_t timeout_ns, char *text, size_t size)
 {
 	static const struct
 	{
-		char		unit;
-		uint64_t	ns;
-	}			units[] = {{'n', 1}, {'u', 1000}, {'m', 1000000}, {'S', 1000000000}, {'M', UINT64_C(60000000000)}};
+		char unit;
+		uint64_t ns;
+	} units[] = {
+		{'n', 1}, {'u', 1000}, {'m', 1000000}, {'S', 1000000000}, {'M', UINT64_C(60000000000)}};
 
 	for (size_t i = 0; i < lengthof(units); i++)
 	{
-		uint64_t	value = timeout_ns / units[i].ns + (timeout_ns % units[i].ns != 0);
+		uint64_t value = timeout_ns / units[i].ns + (timeout_ns % units[i].ns != 0);
 
 		if (value <= 99999999)
 		{
@@ -105,17 +110,18 @@ grpc_timeout_format(uint64_t timeout_ns, char *text, size_t size)
 }
 
 /*
- * grpc-message: bytes 0x20 to 0x7e but % as they are, others as %XX.  At most size bytes are written, never half of a %XX; returns their number.
+ * grpc-message: bytes 0x20 to 0x7e but % as they are, others as %XX. At most size bytes are
+ * written, never half of a %XX; returns their number.
  */
 static inline size_t
 grpc_message_encode(const char *text, size_t length, uint8_t *encoded, size_t size)
 {
 	static const char hex[] = "0123456789ABCDEF";
-	size_t		used = 0;
+	size_t used = 0;
 
 	for (size_t i = 0; i < length; i++)
 	{
-		uint8_t		byte = (uint8_t) text[i];
+		uint8_t byte = (uint8_t) text[i];
 
 		if (byte >= 0x20 && byte <= 0x7e && byte != '%')
 		{
@@ -145,16 +151,18 @@ grpc_hex_value(uint8_t digit)
 	return -1;
 }
 
-/* The reverse; what is no valid %XX stays as it is.  text has room for length bytes; returns how many were written. */
+/*
+ * The reverse; what is no valid %XX stays as it is. text has room for length bytes; returns how
+ * many were written.
+ */
 static inline size_t
 grpc_message_decode(const uint8_t *encoded, size_t length, char *text)
 {
-	size_t		used = 0;
+	size_t used = 0;
 
 	for (size_t i = 0; i < length; i++)
 	{
-		int			high,
-					low;
+		int high, low;
 
 		if (encoded[i] == '%' && i + 2 < length && (high = grpc_hex_value(encoded[i + 1])) >= 0 &&
 			(low = grpc_hex_value(encoded[i + 2])) >= 0)
@@ -168,4 +176,4 @@ grpc_message_decode(const uint8_t *encoded, size_t length, char *text)
 	return used;
 }
 
-#endif							/* NET_GRPC_FRAME_H */
+#endif /* NET_GRPC_FRAME_H */

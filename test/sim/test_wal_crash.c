@@ -16,7 +16,7 @@
  *
  *		test_wal_crash [--seeds N] [--first S] [--corpus FOLDER]
  *
- * --corpus writes seeds for fuzz_wal_recovery instead: segment files of a few such lives.
+ * --corpus writes seeds for fuzz_wal_recovery besides: segment files of a few such lives.
  *
  * test/sim/test_wal_crash.c
  */
@@ -98,6 +98,9 @@ static char failure_text[600];
 			failure_line = __LINE__;                                                               \
 		}                                                                                          \
 	} while (0)
+
+static const char *corpus_folder;
+static unsigned corpus_left = 8;
 
 /* Counts of what has happened, so that a run shows that it has tried everything. */
 static struct
@@ -843,6 +846,43 @@ begin_log(World *world)
 	sim_disk_kill(world->disk);
 }
 
+/* The segments as one input of fuzz_wal_recovery, without the zeros behind. */
+static void
+write_corpus_file(World *world)
+{
+	WalName *names = NULL;
+	size_t count = 0;
+	char path[512];
+	FILE *out;
+
+	if (corpus_folder == NULL || corpus_left == 0 || world->shm->layout.wal_segment_bytes != 16384)
+		return;
+	Check(wal_list_segments(&world->disk->ops, &names, &count) == RUSD_OK);
+	/* The target numbers them from 1. */
+	if (count > 0 && names[0].sequence == 1)
+	{
+		corpus_left--;
+		(void) snprintf(path, sizeof(path), "%s/seed-%" PRIu64, corpus_folder, world->seed);
+		out = fopen(path, "wb");
+		Check(out != NULL);
+		fputc(0, out);
+		for (size_t i = 0; i < count && i < 3; i++)
+		{
+			char name[WAL_NAME_BYTES];
+			SimInode *inode;
+			uint64_t length = 16384;
+
+			wal_segment_name(name, names[i].sequence, names[i].first_index);
+			inode = sim_disk_inode(world->disk, name);
+			while (i + 1 == Min(count, 3) && length > 0 && inode->live[length - 1] == 0)
+				length--;
+			Check(fwrite(inode->live, 1, length, out) == length);
+		}
+		Check(fclose(out) == 0);
+	}
+	free(names);
+}
+
 static void
 run_seed(Shm *shm, uint64_t seed)
 {
@@ -872,6 +912,8 @@ run_seed(Shm *shm, uint64_t seed)
 			sim_disk_kill(world.disk);
 			seen.kills++;
 		}
+		if (i == 0)
+			write_corpus_file(&world);
 		if (failure == NULL)
 			damage_something(&world);
 	}
@@ -922,6 +964,11 @@ main(int argc, char **argv)
 	Shm *shm = NULL;
 	uint64_t failed = 0;
 
+	for (int i = 1; i + 1 < argc; i++)
+	{
+		if (strcmp(argv[i], "--corpus") == 0)
+			corpus_folder = argv[i + 1];
+	}
 	Check(shm_create(&layout, false, &shm) == RUSD_OK);
 	for (uint64_t seed = first; seed < first + seeds; seed++)
 	{

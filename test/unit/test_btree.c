@@ -449,6 +449,35 @@ appended_keys_fill_pages(void **state)
 	end_run(&run);
 }
 
+/* A store in which few keys are written all the time: old versions stand in full pages. */
+static void
+versions_of_hot_keys_fill_pages(void **state)
+{
+	Run run;
+	uint8_t value[200] = {0};
+	uint64_t bytes = 0;
+
+	(void) state;
+	begin_run(&run, &shapes[2]);
+	for (uint64_t revision = 1; revision <= 20000; revision++)
+	{
+		char text[32];
+		TreeKey key = {.bytes = {(uint8_t *) text, 0}, .hi = ~revision};
+
+		key.bytes.length = (size_t) snprintf(text, sizeof(text), "lease/%u",
+											 (unsigned) random_below(&run.random, 20));
+		assert_int_equal(
+			tree_insert(&run.writer, &key, 0, (Bytes){NULL, 0}, (Bytes){value, sizeof(value)}),
+			RUSD_OK);
+		bytes += 22 + 8 + key.bytes.length + sizeof(value);
+		if (revision % 50 == 0)
+			publish(&run);
+	}
+	check_run(&run);
+	assert_true(space_pages_used(run.space) * PAGE_BYTES * 8 / 10 < bytes);
+	end_run(&run);
+}
+
 static void
 pages_move_down(void **state)
 {
@@ -555,6 +584,7 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(empty_trees_have_nothing),
 		cmocka_unit_test(appended_keys_fill_pages),
+		cmocka_unit_test(versions_of_hot_keys_fill_pages),
 		WITH(random_work, 0),
 		WITH(random_work, 1),
 		WITH(random_work, 2),

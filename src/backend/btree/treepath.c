@@ -243,10 +243,26 @@ path_is_rightmost(const TreePath *path, int step)
 	return true;
 }
 
-/* How many cells stay in the left page: about half of the bytes; all old ones where keys are
- * appended in order. */
+static bool
+same_key_bytes(const void *left_cell, const void *right_cell)
+{
+	CellKey left;
+	CellKey right;
+
+	leaf_key(left_cell, &left);
+	leaf_key(right_cell, &right);
+	return left.page == PAGE_NONE && right.page == PAGE_NONE && left.length == right.length &&
+		   memcmp(left.bytes, right.bytes, left.length) == 0;
+}
+
+/*
+ * How many cells stay in the left page: about half of the bytes; all old ones where keys are
+ * appended in order.  Where the middle falls into older versions of the new cell's key (they stand
+ * behind it), all of them go to the right: nothing is inserted among them any more, so that page
+ * stays as full as it is.
+ */
 static uint32_t
-split_place(const CellSpan *cells, uint32_t count, bool appended)
+split_place(const CellSpan *cells, uint32_t count, uint32_t position, bool is_leaf, bool appended)
 {
 	uint32_t total = 0;
 	uint32_t left = 0;
@@ -259,7 +275,10 @@ split_place(const CellSpan *cells, uint32_t count, bool appended)
 	/* A cell is at most a quarter of a page: either side of the middle has room. */
 	while (place < count - 1 && left + (cells[place].length + sizeof(TreeSlot)) / 2 < total / 2)
 		left += cells[place++].length + (uint32_t) sizeof(TreeSlot);
-	return Max(place, 1);
+	place = Max(place, 1);
+	if (is_leaf && position < place && same_key_bytes(cells[position].cell, cells[place].cell))
+		return position + 1;
+	return place;
 }
 
 typedef struct SplitWork
@@ -293,7 +312,7 @@ split_and_put(TreeWriter *writer, TreePath *path, int step, const void *cell, ui
 			(count - position) * sizeof(CellSpan));
 	work.cells[position] = (CellSpan){cell, length};
 	count++;
-	place = split_place(work.cells, count, appended);
+	place = split_place(work.cells, count, position, page_is_leaf(page), appended);
 
 	page_fill(page, page->level, work.cells, place);
 	if (page_is_leaf(page))

@@ -178,7 +178,7 @@ class Puts(threading.Thread):
 
 def slow(args):
     readers, size, piece = 10, 500 << 20, 1 << 20
-    with Node(args.server, ["--log-level=warn"]) as server:
+    with Node(args.server, []) as server:
         client = Client(server.endpoint)
         for first in range(0, size // piece, 8):
             for call in [client.begin("KV/Put", client.message("PutRequest", key=b"big/%06d" % i, value=os.urandom(piece))) for i in range(first, first + 8)]:

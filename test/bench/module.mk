@@ -11,3 +11,7 @@ BENCH ?=
 bench: $(BUILD)/rusd $(BUILD)/test/bench/load
 	@test/bench/bench.py --server $(BUILD)/rusd --load $(BUILD)/test/bench/load $(BENCH)
 .PHONY: bench
+
+# Wakes, rings and the start of a backend, without the rest of the node.
+$(BUILD)/test/bench/bench_ipc: $(BUILD)/test/bench/bench_ipc.o $(BUILD)/librusd.a
+	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(SERVER_LIBS)

@@ -1,7 +1,7 @@
 /*
  * bench_store.c
  *	  What the store's paths cost on this machine: puts in batches, gets, counts, walks.  Not a
- *test.
+ * test.
  *
  * test/unit/bench_store.c
  */

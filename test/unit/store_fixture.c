@@ -3,7 +3,7 @@
  *	  A store over plain shared memory, and a model of it.
  *
  * The model knows nothing of trees, sums or encodings of the store: it answers from a list of all
- *versions.
+ * versions.
  *
  * test/unit/store_fixture.c
  */
@@ -13,8 +13,7 @@
 #include "ipc/slot.h"
 #include "store_fixture.h"
 
-/* ---- bytes
- * ---------------------------------------------------------------------------------------------- */
+/* ---- bytes ----------------------------------------------------------------- */
 
 void
 text_add(Text *text, const void *bytes, size_t length)
@@ -63,8 +62,7 @@ bytes_order(Bytes a, Bytes b)
 	return order != 0 ? order : (a.length < b.length ? -1 : a.length > b.length);
 }
 
-/* ---- the model
- * -------------------------------------------------------------------------------------------- */
+/* ---- the model ------------------------------------------------------------- */
 
 static bool
 is_before(const ModelVersion *version, int64_t main, uint64_t sub)
@@ -344,8 +342,7 @@ model_compact(Model *model, int64_t revision)
 	free(keep);
 }
 
-/* ---- protobuf, as its encoding is described
- * ------------------------------------------------------------------ */
+/* ---- protobuf, as its encoding is described -------------------------------- */
 
 static void
 add_varint(Text *out, uint64_t value)
@@ -405,8 +402,7 @@ model_encode_field(const ModelVersion *version, bool value, bool lease, uint8_t 
 	text_free(&record);
 }
 
-/* ---- encoding programs
- * ------------------------------------------------------------------------------------------ */
+/* ---- encoding programs ----------------------------------------------------- */
 
 static void
 add_op(Text *out, const TestOp *op, OpHeader header)

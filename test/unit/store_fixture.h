@@ -1,7 +1,7 @@
 /*
  * store_fixture.h
  *	  A store over plain shared memory, and beside it a model of what it must hold: every version of
- *every key in one array, searched from end to end.
+ * every key in one array, searched from end to end.
  *
  * test/unit/store_fixture.h
  */

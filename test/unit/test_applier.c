@@ -1,7 +1,7 @@
 /*
  * test_applier.c
  *	  The applier's turns over plain shared memory: the test plays raft, walwriter, checkpointer and
- *backend.
+ * backend.
  *
  * test/unit/test_applier.c
  */

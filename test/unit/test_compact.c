@@ -1,7 +1,7 @@
 /*
  * test_compact.c
  *	  Compaction: what survives, reads before, during and after removal, restarts in the middle,
- *physical answers.
+ * physical answers.
  *
  * test/unit/test_compact.c
  */

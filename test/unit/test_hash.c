@@ -1,7 +1,7 @@
 /*
  * test_hash.c
  *	  HashKV and Hash: against a computation from the model, and against what etcd itself has
- *answered.
+ * answered.
  *
  * test/unit/test_hash.c
  */

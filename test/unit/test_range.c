@@ -1,7 +1,7 @@
 /*
  * test_range.c
  *	  Range: count, more, length and bytes of every kind of range at every kind of view, against the
- *model.
+ * model.
  *
  * test/unit/test_range.c
  */

@@ -1,7 +1,7 @@
 /*
  * test_txn.c
  *	  Transactions: compares, the path, the check of the whole, execution; nested ones at random
- *against the model.
+ * against the model.
  *
  * test/unit/test_txn.c
  */

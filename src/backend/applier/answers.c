@@ -3,8 +3,8 @@
  *	  Answers to backends and wakes of waiters.  Process applier.
  *
  * An answer says what is visible: so the order is pins, root, applied, answers [applier-1].  A
- *result pin is taken before the root that it names is published, for once it is, the next
- *publication may already let its pages be reused.
+ * result pin is taken before the root that it names is published, for once it is, the next
+ * publication may already let its pages be reused.
  *
  * src/backend/applier/answers.c
  */

@@ -3,7 +3,7 @@
  *	  Applies committed entries in batches.  Process applier.
  *
  * The order within a turn: apply; pin for those who will read; publish the root; advance applied;
- *answer; wake. [applier-1]
+ * answer; wake. [applier-1]
  *
  * src/backend/applier/applier.c
  */

@@ -1,10 +1,10 @@
 /*
  * upkeep.c
  *	  What the applier does between batches: roots for the checkpointer, room, compaction,
- *defragmentation.
+ * defragmentation.
  *
  * Process applier.  Everything here is a small step, so that no batch waits long; what has to wait
- *for a checkpoint only looks whether it is there.
+ * for a checkpoint only looks whether it is there.
  *
  * src/backend/applier/upkeep.c
  */

@@ -3,20 +3,20 @@
  *	  Compaction: the point moves at once, the removal follows in slices.
  *
  * Applier only.  Applying the entry sets RootState.compacted, from which moment reads below it fail
- *(COMPACT-4).  Compactions are worked off one after the other (COMPACT-11), each in two parts: the
- *hash that HashKV will tell of it (MAINT-34), over the records as they are before anything is
- *removed; then the removal.
+ * (COMPACT-4).  Compactions are worked off one after the other (COMPACT-11), each in two parts: the
+ * hash that HashKV will tell of it (MAINT-34), over the records as they are before anything is
+ * removed; then the removal.
  *
  * Removal from D (the compaction before) to R goes through the tree by revision, over [D, R] alone.
- *Of each change there the version that it replaced goes, and itself if it is a tombstone below R.
- *That is all (COMPACT-6) because after the compaction at D a key has at most one version up to D
- *[store-3], so whatever else is superseded up to R was replaced by a change in (D, R].  The one
- *thing to be removed whose change lies at D itself is a tombstone at exactly D, hence the interval
- *includes D.
+ * Of each change there the version that it replaced goes, and itself if it is a tombstone below R.
+ * That is all (COMPACT-6) because after the compaction at D a key has at most one version up to D
+ * [store-3], so whatever else is superseded up to R was replaced by a change in (D, R].  The one
+ * thing to be removed whose change lies at D itself is a tombstone at exactly D, hence the interval
+ * includes D.
  *
  * Every slice leaves trees that are right for readers at and above R.  A restart finds
- *compaction_done < compacted and begins the removal again from compaction_done; what is gone is
- *gone, and no hash is kept of it.
+ * compaction_done < compacted and begins the removal again from compaction_done; what is gone is
+ * gone, and no hash is kept of it.
  *
  * src/backend/store/compact.c
  */
@@ -26,7 +26,7 @@
 
 /* Revisions looked at, and records hashed, in one slice: some tenths of a millisecond. */
 #define REMOVE_PER_SLICE 100
-#define HASH_PER_SLICE 500
+#define HASH_PER_SLICE 200
 /* Pages that removing one revision may take, from above: three cells, each with its path of a few
  * pages. */
 #define PAGES_PER_REVISION 12

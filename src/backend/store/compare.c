@@ -3,7 +3,7 @@
  *	  The compares of a transaction (TXN-20 to TXN-25).
  *
  * Applier, to choose; backends, to find out afterwards what was chosen: the view is that before the
- *transaction, so both come to the same result whatever the transaction has changed since.
+ * transaction, so both come to the same result whatever the transaction has changed since.
  *
  * src/backend/store/compare.c
  */

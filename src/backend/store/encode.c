@@ -3,9 +3,9 @@
  *	  A key and its value as a protobuf KeyValue, straight from pages.
  *
  * Runs in backends (answers) and the applier (hashes).  Fields in number order, zero fields and an
- *empty value left out: 1 key, 2 create_revision, 3 mod_revision, 4 version, 5 value, 6 lease.  The
- *same bytes are the weights of the tree by key and the records that HashKV is fed with (MAINT-32),
- *so there is one encoder.
+ * empty value left out: 1 key, 2 create_revision, 3 mod_revision, 4 version, 5 value, 6 lease.  The
+ * same bytes are the weights of the tree by key and the records that HashKV is fed with (MAINT-32),
+ * so there is one encoder.
  *
  * src/backend/store/encode.c
  */

@@ -3,13 +3,13 @@
  *	  How many pages applying a proposal may take, from above.
  *
  * Backends, before they propose: raft holds so many frames back until the entry is applied, and
- *refuses what does not fit.
+ * refuses what does not fit.
  *
  * One insert copies its path and may split every page on it.  A deletion of many keys copies the
- *leaves that hold them, of which there are no more than keys and no more than pages, and adds a
- *tombstone to each key in one tree and a record in the other, whose bytes the sums tell.  What is
- *written between the estimate and the entry changes little of that; the frames that raft keeps back
- * beyond all promises are for it.
+ * leaves that hold them, of which there are no more than keys and no more than pages, and adds a
+ * tombstone to each key in one tree and a record in the other, whose bytes the sums tell.  What is
+ * written between the estimate and the entry changes little of that; the frames that raft keeps
+ * back beyond all promises are for it.
  *
  * src/backend/store/estimate.c
  */

@@ -3,13 +3,13 @@
  *	  HashKV (MAINT-31 to MAINT-34) and Hash (MAINT-30).
  *
  * Backends; the applier for the hashes of compactions.  A HashJob keeps numbers and no cursor, so
- *it may go on in the next published tree: nothing at or below its revision changes but by removal,
- *which waits for it.
+ * it may go on in the next published tree: nothing at or below its revision changes but by removal,
+ * which waits for it.
  *
  * The set that a compaction at the revision would keep has no place in memory: a record is in it if
- *it is the newest of its key up to the revision and no tombstone, which is one seek.  Only whether
- *the set is empty must be known before (then nothing is left out): the search for one member goes
- *down from the revision and nearly always ends at once.
+ * it is the newest of its key up to the revision and no tombstone, which is one seek.  Only whether
+ * the set is empty must be known before (then nothing is left out): the search for one member goes
+ * down from the revision and nearly always ends at once.
  *
  * src/backend/store/hash.c
  */
@@ -39,8 +39,7 @@ struct HashAll
 	uint32_t crc;
 };
 
-/* ---- one record after the other
- * ---------------------------------------------------------------------- */
+/* ---- one record after the other -------------------------------------------- */
 
 void
 hash_job_begin(HashJob *job, int64_t revision, int64_t compacted, bool of_compaction)
@@ -252,8 +251,7 @@ hash_job_step(HashJob *job, const Snapshot *snapshot, uint32_t records)
 	return status == RUSD_END ? RUSD_OK : status;
 }
 
-/* ---- hashes of finished compactions
- * ------------------------------------------------------------------- */
+/* ---- hashes of finished compactions ---------------------------------------- */
 
 void
 hash_keep(HashKept *kept, int64_t revision, int64_t compact_revision, uint32_t hash)
@@ -295,8 +293,7 @@ hash_kept(const HashKept *kept, int64_t revision, int64_t *compact_revision, uin
 	}
 }
 
-/* ---- HashKV
- * ---------------------------------------------------------------------------------------------- */
+/* ---- HashKV ---------------------------------------------------------------- */
 
 Status
 hash_kv_begin(const Snapshot *snapshot, int64_t revision, HashKv **result)

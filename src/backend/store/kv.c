@@ -3,8 +3,8 @@
  *	  Put and delete on the two trees of versions.
  *
  * Applier only.  Each change writes one cell into either tree under (main, sub), and takes
- *RECORD_LIVE from the version that it replaces; so exactly the newest version of each key that is
- *not deleted is live [store-1].
+ * RECORD_LIVE from the version that it replaces; so exactly the newest version of each key that is
+ * not deleted is live [store-1].
  *
  * src/backend/store/kv.c
  */

@@ -3,9 +3,9 @@
  *	  Range in constant memory: measured first, then streamed.
  *
  * Backends.  range_measure learns count, length and "more" before the first byte is sent: from the
- *sums of the inner nodes where the view is the newest and nothing is filtered, else by a walk.
- *range_pull walks again and encodes from the pages.  Both see the same pages, so what was measured
- *is what is sent.  How the rules divide the work:
+ * sums of the inner nodes where the view is the newest and nothing is filtered, else by a walk.
+ * range_pull walks again and encodes from the pages.  Both see the same pages, so what was measured
+ * is what is sent.  How the rules divide the work:
  *
  *		count (KV-36)			the interval alone: sum, or a walk of all of it
  *		order by key			the walk itself, in either direction; it ends after `emit` items

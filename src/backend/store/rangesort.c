@@ -3,9 +3,9 @@
  *	  Items in the order of a number or of their values: the best so many in a bounded heap.
  *
  * Backends.  Where there are more items than the heap holds, the caller makes passes: each keeps
- *the best of what comes behind the last one of the pass before.  Among equals the order is that of
- *their revisions, which are unique, so that the order is total and no item is lost or told twice
- *between passes (KV-43 leaves it open).
+ * the best of what comes behind the last one of the pass before.  Among equals the order is that of
+ * their revisions, which are unique, so that the order is total and no item is lost or told twice
+ * between passes (KV-43 leaves it open).
  *
  * src/backend/store/rangesort.c
  */

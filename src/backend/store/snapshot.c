@@ -3,10 +3,10 @@
  *	  Holding a version of the store: snapshot pins and result pins.
  *
  * Backends (and whoever else has a BackendArea).  The writer of a pin is its process alone; the
- *applier reads pins when it looks for pages to reuse, and shares the result pin with the backend.
+ * applier reads pins when it looks for pages to reuse, and shares the result pin with the backend.
  *
  * Why a pin holds (a page that died at root d is reused when d is published and no pin r < d can
- *see it, [pagecache-2]):
+ * see it, [pagecache-2]):
  *
  *		reader							applier
  *		reads root R, even count c		publishes root d (count odd, words, even)
@@ -15,11 +15,11 @@
  *		reads count: still c?			reuses pages that died at d
  *
  * Both fences are sequentially consistent, so they have an order.  If the reader's comes first, the
- *applier sees the pin.  If the applier's comes first, the reader's second look at the count sees
- *that publication (or a later one): it differs from c, and the reader begins again without having
- *touched a page.  So whoever goes on with R is seen.  A publication takes a batch's time and the
- *look some ten nanoseconds; a reader that is overtaken again and again gets further each time that
- *it is not.
+ * applier sees the pin.  If the applier's comes first, the reader's second look at the count sees
+ * that publication (or a later one): it differs from c, and the reader begins again without having
+ * touched a page.  So whoever goes on with R is seen.  A publication takes a batch's time and the
+ * look some ten nanoseconds; a reader that is overtaken again and again gets further each time that
+ * it is not.
  *
  * src/backend/store/snapshot.c
  */

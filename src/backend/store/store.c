@@ -1,12 +1,12 @@
 /*
  * store.c
  *	  The state machine: applies entries to the trees being built, publishes them, hands them to the
- *checkpointer.
+ * checkpointer.
  *
  * Applier only, but for store_check_revision.  Between two publications everything that is written
- *belongs to one new root; readers see it all at once or not at all [store-2].  What follows from
- *replicated state is an ApplyResult and the same on every member; what this machine cannot do is a
- *Status and ends the node [store-5].
+ * belongs to one new root; readers see it all at once or not at all [store-2].  What follows from
+ * replicated state is an ApplyResult and the same on every member; what this machine cannot do is a
+ * Status and ends the node [store-5].
  *
  * src/backend/store/store.c
  */
@@ -324,8 +324,7 @@ store_hand_over(Store *store, struct CheckpointRoot *handed)
 	handed->bitmap_bits = space_copy_used(store->space, store->shm->checkpoint_bitmap);
 }
 
-/* ---- between batches
- * ---------------------------------------------------------------------------------------------- */
+/* ---- between batches ------------------------------------------------------- */
 
 bool
 store_has_background(const Store *store)

@@ -10,8 +10,7 @@
 #include "store/range.h"
 #include "store/store.h"
 
-/* ---- encode.c: a KeyValue as protobuf has it
- * ------------------------------------------------------- */
+/* ---- encode.c: a KeyValue as protobuf has it ------------------------------- */
 typedef enum ItemForm
 {
 	ITEM_FULL,
@@ -51,8 +50,7 @@ extern Status encoder_pull(ItemEncoder *encoder, PageAccess *access, uint8_t *bu
 /* Key bytes alone as field 1 (a tombstone's record), for hashes. */
 extern uint32_t key_field_head(uint64_t key_length, uint8_t *out);
 
-/* ---- walk.c: the keys of an interval, as they were at a view
- * ------------------------------------------ */
+/* ---- walk.c: the keys of an interval, as they were at a view --------------- */
 typedef struct RangeWalk
 {
 	PageAccess *access;
@@ -85,8 +83,7 @@ extern Status walk_next(RangeWalk *walk, RangeItem *item);
 extern bool interval_bounds(Bytes key, Bytes range_end, TreeKey *from, TreeKey *to, bool *has_to);
 extern bool view_is_newest(const Snapshot *snapshot, int64_t view_main);
 
-/* ---- rangesort.c: items in an order that is not that of keys
- * --------------------------------------------- */
+/* ---- rangesort.c: items in an order that is not that of keys --------------- */
 #define RANGE_HEAP_BYTES (4 * 1024 * 1024)
 
 typedef struct SortEntry
@@ -120,8 +117,8 @@ extern Status sorter_finish(Sorter *sorter);
 /* Begins the next pass, for what comes after the last entry of this one. */
 extern void sorter_next_pass(Sorter *sorter);
 
-/* ---- hash.c: HashKV over a store that may change between steps (but not up to its revision)
- * ---------------- */
+/* ---- hash.c: HashKV over a store that may change between steps (but not up to its revision) ----
+ */
 typedef struct HashJob
 {
 	int64_t revision;
@@ -146,8 +143,7 @@ extern void hash_keep(HashKept *kept, int64_t revision, int64_t compact_revision
 extern bool hash_kept(const HashKept *kept, int64_t revision, int64_t *compact_revision,
 					  uint32_t *hash);
 
-/* ---- the writer's side
- * ------------------------------------------------------------------------------------ */
+/* ---- the writer's side ----------------------------------------------------- */
 typedef struct Scratch
 {
 	uint8_t *data;

@@ -3,9 +3,9 @@
  *	  The system tree: members, alarms, cluster version.
  *
  * Written by the applier, read by anyone with a snapshot.  Names are text, so that the tree can be
- *looked at: "member/" and "removed/" with 16 hex digits, "alarm/" with 16 hex digits, "/" and the
- *type, "cluster-version", "compaction".  The value of a member is the EntryMember that would make
- *it, its strings included.
+ * looked at: "member/" and "removed/" with 16 hex digits, "alarm/" with 16 hex digits, "/" and the
+ * type, "cluster-version", "compaction".  The value of a member is the EntryMember that would make
+ * it, its strings included.
  *
  * src/backend/store/system.c
  */
@@ -59,8 +59,7 @@ find(const Snapshot *snapshot, const char *name, TreeCell *cell)
 	return RUSD_OK;
 }
 
-/* ---- alarms
- * ------------------------------------------------------------------------------------------- */
+/* ---- alarms ---------------------------------------------------------------- */
 
 static void
 alarm_name(char *name, uint64_t member_id, uint32_t alarm)
@@ -168,8 +167,7 @@ system_alarm(Store *store, const EntryAlarm *alarm, ApplyResult *result)
 	return status == RUSD_OK ? recompute_alarms(store) : status;
 }
 
-/* ---- members
- * -------------------------------------------------------------------------------------------- */
+/* ---- members --------------------------------------------------------------- */
 
 static void
 member_name(char *name, const char *kind, uint64_t id)
@@ -464,8 +462,7 @@ system_member(Store *store, uint64_t index, const uint8_t *payload, size_t lengt
 	return status;
 }
 
-/* ---- cluster version
- * -------------------------------------------------------------------------------------- */
+/* ---- cluster version ------------------------------------------------------- */
 
 Status
 system_cluster_version(Store *store, const uint8_t *payload, size_t length)

@@ -3,9 +3,9 @@
  *	  Transactions: the path is chosen from the state before, checked as a whole, then executed.
  *
  * Applier only.  The program is straight (format/entry.h) and has passed entry_check, so walking it
- *needs no stack and terminates: every step leads forward.  Compares are evaluated at the view
- *(main, 0), which no change of this transaction touches, so evaluating them again gives the same
- *answer (TXN-25); the answers of the first 64 are remembered to save that.
+ * needs no stack and terminates: every step leads forward.  Compares are evaluated at the view
+ * (main, 0), which no change of this transaction touches, so evaluating them again gives the same
+ * answer (TXN-25); the answers of the first 64 are remembered to save that.
  *
  * src/backend/store/txn.c
  */

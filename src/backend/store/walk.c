@@ -3,10 +3,10 @@
  *	  The keys of an interval in order, each as a view sees it.
  *
  * Backends and applier.  Where the view sees the newest versions (RECORD_LIVE), subtrees without a
- *live cell are skipped by their sums.  At an older view each key costs a few steps over its
- *versions, or a seek where it has many; the bytes of a key that does not lie in one piece (above
- *TREE_KEY_INLINE_MAX) cannot be sought without a copy, so its versions are stepped over.  No memory
- *is taken.  [store-4]
+ * live cell are skipped by their sums.  At an older view each key costs a few steps over its
+ * versions, or a seek where it has many; the bytes of a key that does not lie in one piece (above
+ * TREE_KEY_INLINE_MAX) cannot be sought without a copy, so its versions are stepped over.  No
+ * memory is taken.  [store-4]
  *
  * src/backend/store/walk.c
  */

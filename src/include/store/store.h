@@ -1,11 +1,16 @@
 /*
  * store.h
- *	  The state machine's data: three trees, revisions, compaction, alarms, members.  Writers are the applier's, readers anyone's.
+ *	  The state machine's data: three trees, revisions, compaction, alarms, members.  Writers are
+ * the applier's, readers anyone's.
  *
- * by key:		(key, ~main, ~sub) -> KeyRecord, value.  Flag RECORD_LIVE on the newest version of a key that is not deleted: weights are
- *				1, its encoded bytes, and those without value and lease.  RECORD_TOMBSTONE: nothing but the key.
- * by revision:	("", main, sub) -> key; flag RECORD_TOMBSTONE.
- * system:		name -> value: "member/<id>", "removed/<id>", "alarm/<id>/<type>", "cluster-version", "compaction" (ids: 16 hex digits).
+ * by key: (key, ~main, ~sub) -> KeyRecord, value.  RECORD_LIVE on the newest version of a key that
+ * is not deleted: its weights are 1, its encoded bytes, and those without value and lease.
+ * RECORD_TOMBSTONE: nothing but the key.
+ *
+ * by revision: ("", main, sub) -> key; flag RECORD_TOMBSTONE.
+ *
+ * system: name -> value: "member/<id>", "removed/<id>", "alarm/<id>/<type>", "cluster-version",
+ * "compaction" (ids: 16 hex digits).
  *
  * src/include/store/store.h
  */
@@ -22,9 +27,9 @@
 /* Head of a value in the tree by key. */
 typedef struct KeyRecord
 {
-	int64_t		create_revision;
-	int64_t		version;
-	int64_t		lease;
+	int64_t create_revision;
+	int64_t version;
+	int64_t lease;
 } KeyRecord;
 
 /* Bits of RootState.alarms. */
@@ -32,38 +37,42 @@ typedef struct KeyRecord
 #define STORE_ALARM_CORRUPT 2
 
 extern void store_weigh_keys(const TreeCell *cell, TreeSum *sum);
-extern void store_weigh_count(const TreeCell *cell, TreeSum *sum);	/* the other trees: 1 a cell */
+extern void store_weigh_count(const TreeCell *cell, TreeSum *sum); /* the other trees: 1 a cell */
 
-/* ---- anyone with a snapshot ------------------------------------------------------------------------------- */
+/* ---- anyone with a snapshot ------------------------------------------------ */
 /* KV-33: RUSD_FUTURE_REV, RUSD_COMPACTED or OK; revision <= 0 is latest. */
 extern Status store_check_revision(const RootState *root, int64_t revision);
 
 /*
- * Do the compares of one OP_TXN hold at the view (TXN-20 to TXN-25)?  Used by the applier to choose, and by the backend to find out afterwards what was chosen.
+ * Do the compares of one OP_TXN hold at the view (TXN-20 to TXN-25)?  Used by the applier to
+ * choose, and by the backend to find out afterwards what was chosen.
  */
-extern Status store_compare(const Snapshot *snapshot, const uint8_t *ops, const Op *txn, int64_t view_main, bool *holds);
+extern Status store_compare(const Snapshot *snapshot, const uint8_t *ops, const Op *txn,
+							int64_t view_main, bool *holds);
 
 typedef struct AlarmMember
 {
-	uint64_t	member_id;
-	uint32_t	alarm;
+	uint64_t member_id;
+	uint32_t alarm;
 } AlarmMember;
 /* Up to max, in ascending order; *count is how many there are. */
-extern Status store_alarms(const Snapshot *snapshot, AlarmMember *alarms, uint32_t max, uint32_t *count);
+extern Status store_alarms(const Snapshot *snapshot, AlarmMember *alarms, uint32_t max,
+						   uint32_t *count);
 
 #define MEMBER_URLS_MAX 16
 typedef struct StoreMember
 {
-	uint64_t	id;
-	bool		is_learner;
-	char	   *name;			/* all strings are in buffer, which the caller frees */
-	char	   *peer_urls[MEMBER_URLS_MAX];
-	uint32_t	peer_url_count;
-	char	   *client_urls[MEMBER_URLS_MAX];
-	uint32_t	client_url_count;
-	char	   *buffer;
+	uint64_t id;
+	bool is_learner;
+	char *name; /* all strings are in buffer, which the caller frees */
+	char *peer_urls[MEMBER_URLS_MAX];
+	uint32_t peer_url_count;
+	char *client_urls[MEMBER_URLS_MAX];
+	uint32_t client_url_count;
+	char *buffer;
 } StoreMember;
-/* The member with the lowest id above after (0: the first).  RUSD_END.  store_member_free for each. */
+/* The member with the lowest id above after (0: the first).  RUSD_END.  store_member_free for each.
+ */
 extern Status store_next_member(const Snapshot *snapshot, uint64_t after, StoreMember *member);
 extern void store_member_free(StoreMember *member);
 /* "3.7.0", or "" while undecided. */
@@ -71,8 +80,10 @@ extern Status store_cluster_version(const Snapshot *snapshot, char *buffer, size
 
 /* HashKV (MAINT-31 to 34).  Works in slices: call until it does not return RUSD_AGAIN. */
 typedef struct HashKv HashKv;
-extern Status hash_kv_begin(const Snapshot *snapshot, int64_t revision, HashKv **result);	/* RUSD_COMPACTED, RUSD_FUTURE_REV */
-extern Status hash_kv_step(HashKv *hash, uint32_t *value, int64_t *compact_revision, int64_t *hash_revision);
+extern Status hash_kv_begin(const Snapshot *snapshot, int64_t revision,
+							HashKv **result); /* RUSD_COMPACTED, RUSD_FUTURE_REV */
+extern Status hash_kv_step(HashKv *hash, uint32_t *value, int64_t *compact_revision,
+						   int64_t *hash_revision);
 extern void hash_kv_end(HashKv *hash);
 /* Hash (MAINT-30): over all three trees; the same way. */
 typedef struct HashAll HashAll;
@@ -81,63 +92,79 @@ extern Status hash_all_step(HashAll *hash, uint32_t *value);
 extern void hash_all_end(HashAll *hash);
 
 #define HASHES_KEPT 10
-typedef struct HashKept			/* in shared memory, written by the applier under a change count */
+typedef struct HashKept /* in shared memory, written by the applier under a change count */
 {
 	_Atomic uint64_t change_count;
 	struct
 	{
-		_Atomic int64_t revision;	/* 0: none */
+		_Atomic int64_t revision; /* 0: none */
 		_Atomic int64_t compact_revision;
 		_Atomic uint64_t hash;
-	}			kept[HASHES_KEPT];
+	} kept[HASHES_KEPT];
 } HashKept;
 
 /*
- * Pages that applying this proposal may take, from above: RUSD_OK always.  Of a delete from the sums in the inner nodes.  Backend, before it proposes.
+ * Pages that applying this proposal may take, from above: RUSD_OK always.  Of a delete from the
+ * sums in the inner nodes.  Backend, before it proposes.
  */
-extern Status store_estimate(const Snapshot *snapshot, uint32_t kind, const uint8_t *payload, size_t length, uint64_t *pages);
+extern Status store_estimate(const Snapshot *snapshot, uint32_t kind, const uint8_t *payload,
+							 size_t length, uint64_t *pages);
 
-/* ---- applier ------------------------------------------------------------------------------------------------ */
+/* ---- applier
+ * ------------------------------------------------------------------------------------------------
+ */
 typedef struct Store Store;
 
 typedef struct ApplyResult
 {
-	Status		status;
-	int64_t		revision;		/* of the store after it */
-	bool		changed;
-	bool		over_quota;		/* QUOTA-6 */
-	bool		deferred;		/* physical compaction: answer when store_compaction_finished() >= (int64_t) value */
-	uint64_t	value;			/* delete: keys deleted.  txn: bit n tells that the n-th transaction on the path held (the first 64).  member: index.
-								 * alarm: 1 if the answer names the alarm (MAINT-3, 4) */
+	Status status;
+	int64_t revision; /* of the store after it */
+	bool changed;
+	bool over_quota; /* QUOTA-6 */
+	bool deferred;   /* physical compaction: answer when store_compaction_finished() >= (int64_t)
+						value */
+	uint64_t value; /* delete: keys deleted.  txn: bit n tells that the n-th transaction on the path
+					 * held (the first 64).  member: index. alarm: 1 if the answer names the alarm
+					 * (MAINT-3, 4) */
 } ApplyResult;
 
 /*
- * state: the recovered root (number 0, revision 1: a new store).  used: see space_create.  quota in bytes, < 0: none; 0 is not allowed here.
+ * state: the recovered root (number 0, revision 1: a new store).  used: see space_create.  quota in
+ * bytes, < 0: none; 0 is not allowed here.
  */
-extern Status store_create(Shm *shm, PageAccess access, const RootState *state, const uint64_t *used, uint64_t used_bits, int64_t quota, uint64_t member_id, Store **result);
+extern Status store_create(Shm *shm, PageAccess access, const RootState *state,
+						   const uint64_t *used, uint64_t used_bits, int64_t quota,
+						   uint64_t member_id, Store **result);
 extern void store_destroy(Store *store);
 /*
- * Applies one entry to the trees being built.  What follows from replicated state is a result; anything else that is returned (an error of a page) is fatal for the node.
+ * Applies one entry to the trees being built.  What follows from replicated state is a result;
+ * anything else that is returned (an error of a page) is fatal for the node.
  */
-extern Status store_apply(Store *store, uint32_t kind, uint64_t index, uint64_t term, const uint8_t *payload, size_t length, ApplyResult *result);
-/* Publishes the trees as a new root in shared memory; returns its number.  After this store_root tells it. */
+extern Status store_apply(Store *store, uint32_t kind, uint64_t index, uint64_t term,
+						  const uint8_t *payload, size_t length, ApplyResult *result);
+/* Publishes the trees as a new root in shared memory; returns its number.  After this store_root
+ * tells it. */
 extern uint64_t store_publish(Store *store);
 /* The number that the next store_publish will give. */
 extern uint64_t store_next_root(const Store *store);
 extern const RootState *store_root(const Store *store);
 /* Something to do between batches: a compaction under way? */
 extern bool store_has_background(const Store *store);
-/* One slice of it: at most some 1,000 revisions (COMPACT-10).  The caller publishes afterwards.  RUSD_AGAIN: not while so few frames are free. */
+/* One slice of it: at most some 1,000 revisions (COMPACT-10).  The caller publishes afterwards.
+ * RUSD_AGAIN: not while so few frames are free. */
 extern Status store_background(Store *store);
 /*
- * frames pages are wanted and not there: takes back what can be, and if that is not enough ends the oldest snapshots, one root at a time.  True if there is something new to publish.
+ * frames pages are wanted and not there: takes back what can be, and if that is not enough ends the
+ * oldest snapshots, one root at a time.  True if there is something new to publish.
  */
 extern bool store_make_room(Store *store, uint64_t frames);
 /* The compaction revision up to which removal is finished; physical answers wait for it. */
 extern int64_t store_compaction_finished(const Store *store);
-/* Hands the published root and its bitmap to the checkpointer (fills shm->checkpoint_root but for log_position, hard state and configuration). */
+/* Hands the published root and its bitmap to the checkpointer (fills shm->checkpoint_root but for
+ * log_position, hard state and configuration). */
 extern void store_hand_over(Store *store, struct CheckpointRoot *handed);
-/* Defragment: moves pages from the tail down; *done when the walk over all trees is over (the next call begins another).  Between batches; the caller publishes. */
+/* Defragment: moves pages from the tail down; *done when the walk over all trees is over (the next
+ * call begins another).  Between batches; the caller publishes. */
 extern Status store_defragment_step(Store *store, bool *done);
 
-#endif							/* STORE_STORE_H */
+#endif /* STORE_STORE_H */

@@ -10,4 +10,4 @@
 /* socket is the accepted connection (non-blocking), peer its address for titles and logs. */
 does_not_return extern void session_main(int socket, const char *peer);
 
-#endif							/* SESSION_H */
+#endif /* SESSION_H */

@@ -302,6 +302,50 @@ test_quirks(void **state)
 	fixture_destroy(fixture);
 }
 
+/* KV-38, KV-72 and the compare of LEASE, with a lease that no entry can attach yet: written into
+ * the page. */
+static void
+test_lease(void **state)
+{
+	Fixture *fixture = fixture_create(1000, -1);
+	RangeSpec spec = {.key = bytes_of("a"), .view_main = 3, .field_tag = 0x12, .keys_only = true};
+	Snapshot snapshot;
+	RangeItem item;
+	KeyRecord record;
+	TestOp touch = {
+		.kind = OP_PUT, .key = bytes_of("a"), .flags = OP_IGNORE_VALUE | OP_IGNORE_LEASE};
+	TestOp compare = {.kind = OP_COMPARE, .key = bytes_of("a"), .target = 4, .number = 7};
+	TestOp txn = {.kind = OP_TXN, .compares = &compare, .compare_count = 1};
+
+	(void) state;
+	(void) fixture_put(fixture, "a", "value");
+	snapshot = fixture_snapshot(fixture);
+	assert_int_equal(range_get(&snapshot, bytes_of("a"), 3, 0, &item), RUSD_OK);
+	memcpy(&record, item.cell.value_inline.data, sizeof(record));
+	record.lease = fixture->model.versions[0].lease = 7;
+	memcpy((uint8_t *) (uintptr_t) item.cell.value_inline.data, &record, sizeof(record));
+	for (SortTarget target = SORT_VERSION; target <= SORT_VALUE; target++)
+	{
+		spec.target = target;
+		spec.keys_only = true;
+		check_range(fixture, &snapshot, &spec);
+		spec.keys_only = false;
+		check_range(fixture, &snapshot, &spec);
+	}
+	snapshot_unpin(&snapshot);
+	assert_int_equal(fixture_op(fixture, &txn).value, 1);
+	(void) fixture_op(fixture, &touch);
+	snapshot = fixture_snapshot(fixture);
+	assert_int_equal(range_get(&snapshot, bytes_of("a"), 4, 0, &item), RUSD_OK);
+	assert_int_equal(item.lease, 7);
+	assert_int_equal(item.value_length, 5);
+	snapshot_unpin(&snapshot);
+	/* KV-74 */
+	(void) fixture_put(fixture, "a", "");
+	assert_int_equal(fixture_op(fixture, &txn).value, 0);
+	fixture_destroy(fixture);
+}
+
 /* A snapshot that is ended stops the stream with its error. */
 static void
 test_ended(void **state)
@@ -410,8 +454,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_quirks),        cmocka_unit_test(test_random_ranges),
-		cmocka_unit_test(test_many_versions), cmocka_unit_test(test_ended),
-		cmocka_unit_test(test_sort_passes),
+		cmocka_unit_test(test_many_versions), cmocka_unit_test(test_lease),
+		cmocka_unit_test(test_ended),         cmocka_unit_test(test_sort_passes),
 	};
 
 	return cmocka_run_group_tests_name("range", tests, NULL, NULL);

@@ -251,6 +251,7 @@ test_reply_snapshots(void **state)
 	(void) store_publish(fixture->store);
 	reply.revision = fixture_put(fixture, "a", "new").revision;
 	(void) fixture_put(fixture, "a", "newer"); /* of the same batch */
+	(void) fixture_put(fixture, "key/1", "");
 	result_pin(area, store_next_root(fixture->store));
 	result_pin(area, store_next_root(fixture->store));
 	reply.root = store_publish(fixture->store);
@@ -268,6 +269,8 @@ test_reply_snapshots(void **state)
 	assert_int_equal(item.mod_revision, 2);
 	assert_int_equal(range_get(&snapshot, bytes_of("a"), reply.revision, 1, &item), RUSD_OK);
 	assert_int_equal(item.mod_revision, 3);
+	/* A range at its view: what the same batch put later is in the tree, live, and is not seen. */
+	assert_int_equal(count_keys(fixture, &snapshot), 0);
 	assert_int_equal(snapshot_pin_reply(&fixture->reader, &reply, &held), RUSD_OK);
 	result_unpin(area);
 	result_unpin(area);

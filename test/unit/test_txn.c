@@ -137,6 +137,38 @@ test_path_from_before(void **state)
 	fixture_destroy(fixture);
 }
 
+/* TXN-25 where there are more transactions on the path than the applier remembers the choices of.
+ */
+static void
+test_many_choices(void **state)
+{
+	Fixture *fixture = fixture_create(1000, -1);
+	TestOp absent[2] = {compare("a", NULL, VERSION, EQUAL, 0),
+						compare("a", "c", VERSION, EQUAL, 0)};
+	TestOp x = put("x", "", 0);
+	TestOp y = delete ("y");
+	TestOp ops[100] = {put("a", "", 0)};
+	TestOp txn = {.kind = OP_TXN, .then_ops = ops, .then_count = lengthof(ops)};
+
+	(void) state;
+	for (size_t i = 1; i < lengthof(ops); i++)
+		ops[i] = (TestOp){.kind = OP_TXN,
+						  .compares = absent,
+						  .compare_count = lengthof(absent),
+						  .then_ops = &y,
+						  .then_count = 1,
+						  .else_ops = &x,
+						  .else_count = i + 1 == lengthof(ops)};
+	(void) fixture_put(fixture, "y", "");
+	assert_int_equal(fixture_op(fixture, &txn).status, RUSD_OK);
+	assert_null(model_get(&fixture->model, bytes_of("y"), INT64_MAX, 0));
+	assert_null(model_get(&fixture->model, bytes_of("x"), INT64_MAX, 0));
+	assert_int_equal(fixture_op(fixture, &txn).status, RUSD_OK);
+	assert_non_null(model_get(&fixture->model, bytes_of("x"), INT64_MAX, 0));
+	fixture_check(fixture);
+	fixture_destroy(fixture);
+}
+
 /* TXN-30, TXN-31: one failure and nothing is done; what is off the path does not matter. */
 static void
 test_checked_as_a_whole(void **state)
@@ -349,11 +381,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_compares),
-		cmocka_unit_test(test_path_from_before),
-		cmocka_unit_test(test_checked_as_a_whole),
-		cmocka_unit_test(test_one_revision),
-		cmocka_unit_test(test_cost),
+		cmocka_unit_test(test_compares),     cmocka_unit_test(test_path_from_before),
+		cmocka_unit_test(test_many_choices), cmocka_unit_test(test_checked_as_a_whole),
+		cmocka_unit_test(test_one_revision), cmocka_unit_test(test_cost),
 		cmocka_unit_test(test_random_txns),
 	};
 

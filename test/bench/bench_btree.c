@@ -192,6 +192,26 @@ bench_reads(Bench *bench)
 	printf("# %" PRIu64 "\n", bytes);
 }
 
+static void
+bench_puts(Bench *bench, const char *what, uint64_t among, bool compact)
+{
+	const uint64_t count = 1000000;
+	uint64_t begun = cpu_ns();
+
+	for (uint64_t i = 0; i < count; i++)
+	{
+		uint64_t number = random_next() % among;
+		uint64_t old = bench->newest[number];
+
+		put(bench, number);
+		if (compact)
+			forget(bench, number, old);
+		if (i % BATCH == 0)
+			publish(bench);
+	}
+	report(what, begun, count, bench);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -201,7 +221,6 @@ main(int argc, char **argv)
 						.wal_segment_bytes = 1024 * 1024,
 						.frame_count = bench.key_count / 4 + 300000};
 	uint64_t begun;
-	uint64_t puts = 1000000;
 
 	Check(shm_create(&layout, false, &bench.shm) == RUSD_OK);
 	Check(space_create(bench.shm, 0, NULL, 0, &bench.space) == RUSD_OK);
@@ -222,49 +241,10 @@ main(int argc, char **argv)
 	report("put, new key", begun, bench.key_count, &bench);
 	bench_reads(&bench);
 
-	begun = cpu_ns();
-	for (uint64_t i = 0; i < puts; i++)
-	{
-		put(&bench, random_next() % 1000);
-		if (i % BATCH == 0)
-			publish(&bench);
-	}
-	report("put, of 1,000 keys", begun, puts, &bench);
-
-	begun = cpu_ns();
-	for (uint64_t i = 0; i < puts; i++)
-	{
-		put(&bench, random_next() % bench.key_count);
-		if (i % BATCH == 0)
-			publish(&bench);
-	}
-	report("put, any key", begun, puts, &bench);
-
-	begun = cpu_ns();
-	for (uint64_t i = 0; i < puts; i++)
-	{
-		uint64_t number = random_next() % bench.key_count;
-		uint64_t old = bench.newest[number];
-
-		put(&bench, number);
-		forget(&bench, number, old);
-		if (i % BATCH == 0)
-			publish(&bench);
-	}
-	report("put and compact, any key", begun, puts, &bench);
-
-	begun = cpu_ns();
-	for (uint64_t i = 0; i < puts; i++)
-	{
-		uint64_t number = random_next() % 1000;
-		uint64_t old = bench.newest[number];
-
-		put(&bench, number);
-		forget(&bench, number, old);
-		if (i % BATCH == 0)
-			publish(&bench);
-	}
-	report("put and compact, of 1,000 keys", begun, puts, &bench);
+	bench_puts(&bench, "put, of 1,000 keys", 1000, false);
+	bench_puts(&bench, "put, any key", bench.key_count, false);
+	bench_puts(&bench, "put and compact, any key", bench.key_count, true);
+	bench_puts(&bench, "put and compact, of 1,000 keys", 1000, true);
 	free(bench.newest);
 	space_destroy(bench.space);
 	shm_destroy(bench.shm);

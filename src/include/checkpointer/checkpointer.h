@@ -9,4 +9,4 @@
 
 does_not_return extern void checkpointer_main(void);
 
-#endif							/* CHECKPOINTER_H */
+#endif /* CHECKPOINTER_H */

@@ -2,9 +2,11 @@
  * checkpoint.h
  *	  The control record, and the step function of the checkpointer.
  *
- * A checkpoint writes the dirty pages of one root (those born after the previous checkpoint's root: nothing else can be dirty) to places that the previous
- * checkpoint does not use, and a map of the pages in use into the one of two map files that the previous checkpoint does not use; syncs; waits until flushed covers the root's applied index;
- * then writes and syncs one of two control records, alternating.  Only then are durable_root and durable_index advanced, and the end of the file cut.
+ * A checkpoint writes the dirty pages of one root (those born after the previous checkpoint's root:
+ *nothing else can be dirty) to places that the previous checkpoint does not use, and a map of the
+ *pages in use into the one of two map files that the previous checkpoint does not use; syncs; waits
+ *until flushed covers the root's applied index; then writes and syncs one of two control records,
+ *alternating.  Only then are durable_root and durable_index advanced, and the end of the file cut.
  *
  * src/include/pagecache/checkpoint.h
  */
@@ -16,28 +18,31 @@
 #include "port/clock.h"
 #include "port/fs.h"
 
-#define CONTROL_MAGIC 0x4c525443	/* "CTRL" */
+#define CONTROL_MAGIC 0x4c525443 /* "CTRL" */
 #define CONTROL_VERSION 1
-#define CONTROL_COPY_BYTES 4096	/* file control: two copies at 0 and 4096 */
+#define CONTROL_COPY_BYTES 4096 /* file control: two copies at 0 and 4096 */
 
 typedef struct ControlRecord
 {
-	uint32_t	crc;			/* of all that follows */
-	uint32_t	magic;
-	uint32_t	version;
-	uint32_t	page_bytes;
-	uint64_t	sequence;		/* the valid copy with the higher one counts */
-	uint64_t	cluster_id;
-	uint64_t	member_id;
-	HardState	hard_state;
+	uint32_t crc; /* of all that follows */
+	uint32_t magic;
+	uint32_t version;
+	uint32_t page_bytes;
+	uint64_t sequence; /* the valid copy with the higher one counts */
+	uint64_t cluster_id;
+	uint64_t member_id;
+	HardState hard_state;
 	RaftConfiguration configuration;
-	RootState	root;			/* applied index and term included */
-	uint32_t	map_file;		/* which of the files map.0 and map.1 has the map of used pages */
-	uint32_t	map_crc;		/* of the whole file, header included */
-	uint64_t	map_bits;		/* pages it covers; 0: no page is used and no file is needed */
+	RootState root;    /* applied index and term included */
+	uint32_t map_file; /* which of the files map.0 and map.1 has the map of used pages */
+	uint32_t map_crc;  /* of the whole file, header included */
+	uint64_t map_bits; /* pages it covers; 0: no page is used and no file is needed */
 } ControlRecord;
 
 StaticAssert(sizeof(ControlRecord) <= CONTROL_COPY_BYTES, "a control record is one copy");
+StaticAssert(sizeof(ControlRecord) == 1256, "disk format");
+StaticAssert(offsetof(ControlRecord, root) == 1112, "disk format");
+StaticAssert(offsetof(ControlRecord, map_file) == 1240, "disk format");
 
 /* The newest valid copy.  RUSD_NOT_FOUND: no file.  RUSD_DAMAGED: no valid copy. */
 extern Status control_read(FileOps *fs, ControlRecord *record);
@@ -47,41 +52,47 @@ extern Status control_write(FileOps *fs, ControlRecord *record);
 /* What the applier hands over: written by applier, then root_given is advanced to root_wanted. */
 typedef struct CheckpointRoot
 {
-	cache_aligned _Atomic uint64_t root_given;	/* the ShmRequests.root_wanted that this answers */
-	RootState	root;
-	uint64_t	log_position;	/* flushed must reach this */
-	HardState	hard_state;
+	cache_aligned _Atomic uint64_t root_given; /* the ShmRequests.root_wanted that this answers */
+	RootState root;
+	uint64_t log_position; /* flushed must reach this */
+	HardState hard_state;
 	RaftConfiguration configuration;
-	uint64_t	bitmap_bits;	/* pages that shm->checkpoint_bitmap covers */
+	uint64_t bitmap_bits; /* pages that shm->checkpoint_bitmap covers */
 } CheckpointRoot;
 
-StaticAssert(sizeof(CheckpointRoot) <= SHM_CHECKPOINT_ROOT_BYTES, "a root that is handed over has its region");
+StaticAssert(sizeof(CheckpointRoot) <= SHM_CHECKPOINT_ROOT_BYTES,
+			 "a root that is handed over has its region");
 
 /* Head of map.0 and map.1; words of 64 bits follow, bit n % 64 of word n / 64 for page n. */
-#define MAP_MAGIC 0x50414d52	/* "RMAP" */
+#define MAP_MAGIC 0x50414d52 /* "RMAP" */
 #define MAP_VERSION 1
 typedef struct MapHeader
 {
-	uint32_t	magic;
-	uint32_t	version;
-	uint64_t	root;			/* number of the checkpoint's root */
-	uint64_t	bits;
+	uint32_t magic;
+	uint32_t version;
+	uint64_t root; /* number of the checkpoint's root */
+	uint64_t bits;
 } MapHeader;
 
 StaticAssert(sizeof(MapHeader) == 24, "disk format");
 
 typedef struct Checkpointer Checkpointer;
 
-/* The control record must exist (startup writes the first one).  Publishes durable_root and durable_index from it. */
-extern Status checkpointer_create(Shm *shm, FileOps *fs, const ClockOps *clock, uint64_t interval_ns, uint64_t log_bytes, Checkpointer **result);
+/* The control record must exist (startup writes the first one).  Publishes durable_root and
+ * durable_index from it. */
+extern Status checkpointer_create(Shm *shm, FileOps *fs, const ClockOps *clock,
+								  uint64_t interval_ns, uint64_t log_bytes, Checkpointer **result);
 /*
- * One turn of at most some 256 pages written.  RUSD_AGAIN: nothing to do or waiting (for the applier, for flushed).  RUSD_NO_ROOM: not enough disk for this
- * checkpoint; the previous one stays, tried again later.  RUSD_IO: stop the node.
+ * One turn of at most some 256 pages written.  RUSD_AGAIN: nothing to do or waiting (for the
+ * applier, for flushed).  RUSD_NO_ROOM: not enough disk for this checkpoint; the previous one
+ * stays, tried again later.  RUSD_IO: stop the node.
  */
 extern Status checkpointer_step(Checkpointer *checkpointer);
 extern void checkpointer_destroy(Checkpointer *checkpointer);
 
-/* Applier, at start: reads the map of used pages of the recovered checkpoint; the caller frees *bitmap (NULL where *bits is 0). */
-extern Status checkpoint_read_used(FileOps *fs, const ControlRecord *record, uint64_t **bitmap, uint64_t *bits);
+/* Applier, at start: reads the map of used pages of the recovered checkpoint; the caller frees
+ * *bitmap (NULL where *bits is 0). */
+extern Status checkpoint_read_used(FileOps *fs, const ControlRecord *record, uint64_t **bitmap,
+								   uint64_t *bits);
 
-#endif							/* PAGECACHE_CHECKPOINT_H */
+#endif /* PAGECACHE_CHECKPOINT_H */

@@ -9,4 +9,4 @@
 
 does_not_return extern void pager_main(void);
 
-#endif							/* PAGER_H */
+#endif /* PAGER_H */

@@ -22,6 +22,7 @@
 /* nghttp2 sends at most 64 KiB of headers. */
 #define ENCODED_TEXT_MAX 4096
 
+#define CODE_UNKNOWN 2
 #define CODE_INVALID_ARGUMENT 3
 #define CODE_DEADLINE_EXCEEDED 4
 #define CODE_RESOURCE_EXHAUSTED 8
@@ -494,7 +495,7 @@ grpc_remote_end(NetStream *stream)
 				stream, CODE_INTERNAL,
 				"cardinality violation: received no request message from non-client-streaming RPC");
 		else
-			fail_static(stream, CODE_INTERNAL, "unexpected EOF");
+			fail_static(stream, CODE_UNKNOWN, "unexpected EOF");
 		return;
 	}
 	if (unlikely(stream->call.deadline_ns <= session->now_ns))
@@ -576,6 +577,7 @@ grpc_fail(NetStream *stream, const char *http_status, int code, const char *text
 	int result;
 
 	stream->answered = true;
+	stream->call.deadline_ns = UINT64_MAX;
 	session->h2.forgive_pings = true;
 	if (memory == NULL || !response_content_type(stream, &headers[1]))
 	{
@@ -623,6 +625,8 @@ net_call_reply_arena(NetCall *call, const uint8_t *data, size_t length)
 	Check(length <= INT32_MAX);
 	if (stream->answered)
 		return;
+	/* Complete: nothing of it can be late any more. */
+	call->deadline_ns = UINT64_MAX;
 	stream->reply = data;
 	stream->reply_left = length;
 	grpc_reply_begin(stream);

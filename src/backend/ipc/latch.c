@@ -2,27 +2,29 @@
  * latch.c
  *	  Sleeping and waking, by futex or by SIGURG and ppoll.  Any process.
  *
- * Why no wake is lost.  The owner stores sleeping = 1 and then loads word; a setter stores word = 1
- * and then loads sleeping; all four are sequentially consistent, so at least one of the two loads
- * sees the other's store.  If it is the owner's, it does not sleep.  If it is the setter's, it makes
- * the system call:
+ * Why no wake is lost.  The owner stores sleeping = 1 and then loads word; a setter stores
+ * word = 1 and then loads sleeping; all four are sequentially consistent, so at least one of
+ * the two loads sees the other's store.  If it is the owner's, it does not sleep.  If it is
+ * the setter's, it makes the system call:
  *
- *	- futex: the kernel compares word with 0 under its own lock before it puts the owner to sleep,
- * so a wake that comes before the owner is asleep is not needed, and one that comes later finds it.
- *	- SIGURG: blocked but within ppoll(), which unblocks it and sleeps in one step.  A signal that
+ * Futex: the kernel compares word with 0 under its own lock before it puts the owner to sleep,
+ * so a wake that comes before the owner is asleep is not needed, and one that comes later
+ * finds it.
+ *
+ * SIGURG: blocked but within ppoll(), which unblocks it and sleeps in one step.  A signal that
  * was sent earlier is pending and ends the ppoll at once.
  *
- * Why what was written before latch_set is seen after latch_reset: both are sequentially consistent
- * read-modify-writes of word.  If the reset comes later in the order of word, it synchronizes with
- * the set; if it comes first, word is 1 when the owner wants to sleep, so it goes round once more
- * and resets again.
+ * Why what was written before latch_set is seen after latch_reset: both are sequentially
+ * consistent read-modify-writes of word.  If the reset comes later in the order of word, it
+ * synchronizes with the set; if it comes first, word is 1 when the owner wants to sleep, so
+ * it goes round once more and resets again.
  *
- * Who may die where.  A setter killed between its store of word and its system call leaves an owner
- * that may sleep although its latch is set.  Therefore latch_set never takes "word is already 1"
- * for "somebody else is waking it": each setter looks at sleeping and makes the call itself, which
- * costs a needless call now and then, and the next one to set the latch repairs what the dead one
- * left.  An owner that dies leaves sleeping = 1: setters make calls that wake nobody until the
- * slot's next owner begins.
+ * Who may die where.  A setter killed between its store of word and its system call leaves
+ * an owner that may sleep although its latch is set.  Therefore latch_set never takes "word
+ * is already 1" for "somebody else is waking it": each setter looks at sleeping and makes
+ * the call itself, which costs a needless call now and then, and the next one to set the
+ * latch repairs what the dead one left.  An owner that dies leaves sleeping = 1: setters
+ * make calls that wake nobody until the slot's next owner begins.
  *
  * src/backend/ipc/latch.c
  */

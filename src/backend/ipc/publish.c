@@ -2,24 +2,26 @@
  * publish.c
  *	  States of several words under a change count, and marks.  Any process.
  *
- * A state has one writer and any number of readers, none of whom writes anything or waits for a
- * lock. The writer makes the count odd, stores the words, makes it even.  A reader loads the count,
- * the words, the count again, and takes the words if both counts are the same even number.
+ * A state has one writer and any number of readers, none of whom writes anything or waits
+ * for a lock. The writer makes the count odd, stores the words, makes it even.  A reader
+ * loads the count, the words, the count again, and takes the words if both counts are the
+ * same even number.
  *
- * In terms of C11, all of these are atomic objects, so there is no data race, and:
+ * In terms of C11, all of these are atomic objects, so there is no data race, and two things hold.
  *
- *	- The words are stored with release and loaded with acquire.  If a reader sees a word of write
- * n, that store synchronizes with its load, so the store that made the count odd (2n - 1), which is
- *	  sequenced before it, happens before the reader's second load of the count: that load gives
- *	  2n - 1 or later, unequal to a first load that gave 2n - 2 or less.  So no word that is newer
- *	  than the first count goes unnoticed.
- *	- The even count is stored with release and loaded with acquire.  If the first load gives 2n,
- * all words of write n happen before the loads of the words, which so give them or newer ones.  So
- * no word that is older than the count is taken.
+ * The words are stored with release and loaded with acquire.  If a reader sees a word of write n,
+ * that store synchronizes with its load, so the store that made the count odd (2n - 1), which is
+ * sequenced before it, happens before the reader's second load of the count: that load gives
+ * 2n - 1 or later, unequal to a first load that gave 2n - 2 or less.  So no word that is newer
+ * than the first count goes unnoticed.
  *
- * Both together: the words are exactly those of write n.  No fence is needed; on x86 each of these
- * loads and stores is a plain mov.  What the writer wrote to other memory before it is visible to a
- * reader that took the state.
+ * The even count is stored with release and loaded with acquire.  If the first load gives 2n, all
+ * words of write n happen before the loads of the words, which so give them or newer ones.  So no
+ * word that is older than the count is taken.
+ *
+ * Both together: the words are exactly those of write n.  No fence is needed; on x86 each of
+ * these loads and stores is a plain mov.  What the writer wrote to other memory before it is
+ * visible to a reader that took the state.
  *
  * src/backend/ipc/publish.c
  */
@@ -146,8 +148,8 @@ shm_bounds_read(const Shm *shm, uint64_t *ceiling, uint64_t *floor)
 		before = atomic_load_explicit(&positions->bound_change_count, memory_order_seq_cst);
 		*ceiling = atomic_load_explicit(&positions->ceiling, memory_order_acquire);
 		*floor = atomic_load_explicit(&positions->floor, memory_order_acquire);
-		if ((before & 1) == 0 && atomic_load_explicit(&positions->bound_change_count,
-													  memory_order_relaxed) == before)
+		if ((before & 1) == 0 &&
+			atomic_load_explicit(&positions->bound_change_count, memory_order_relaxed) == before)
 			return;
 		if (spins >= SPINS_BEFORE_YIELD)
 			sched_yield();
@@ -155,9 +157,9 @@ shm_bounds_read(const Shm *shm, uint64_t *ceiling, uint64_t *floor)
 }
 
 /*
- * A bit is set after what it announces was written, and taken before that is looked at: the two
- * read-modify-writes of one word are ordered, so either the consumer takes the bit and sees what
- * was written, or the bit stays for its next turn.
+ * A bit is set after what it announces was written, and taken before that is looked at: the
+ * two read-modify-writes of one word are ordered, so either the consumer takes the bit and
+ * sees what was written, or the bit stays for its next turn.
  */
 void
 marks_set(Marks *marks, uint32_t slot)

@@ -2,9 +2,10 @@
  * inject.h
  *	  Injection points: INJECT("wal-before-sync") is nothing unless the build has RUSD_INJECT.
  *
- * A test attaches an action to a point, by the variable RUSD_INJECT at start or by the file inject in the data directory, which
- * the postmaster reads again at SIGUSR2: lines "point=action[:count]", count being how many passes go by first.  Actions: kill (SIGKILL to self), wait (until the action
- * is changed), error (INJECT_ERROR gives true), off.
+ * A test attaches an action to a point, by the variable RUSD_INJECT at start or by the file
+ * inject in the data directory, which the postmaster reads again at SIGUSR2: lines
+ * "point=action[:count]", count being how many passes go by first.  Actions: kill (SIGKILL
+ * to self), wait (until the action is changed), error (INJECT_ERROR gives true), off.
  *
  * src/include/ipc/inject.h
  */
@@ -18,10 +19,10 @@ typedef struct InjectTable
 {
 	struct
 	{
-		char		name[INJECT_NAME_BYTES];
+		char name[INJECT_NAME_BYTES];
 		_Atomic uint32_t action;
-		_Atomic uint32_t passes;	/* to let by first */
-	}			points[INJECT_POINTS];
+		_Atomic uint32_t passes; /* to let by first */
+	} points[INJECT_POINTS];
 } InjectTable;
 
 #ifdef RUSD_INJECT
@@ -38,4 +39,4 @@ extern bool inject_hit(const char *point);
 #define INJECT_ERROR(point) false
 #endif
 
-#endif							/* IPC_INJECT_H */
+#endif /* IPC_INJECT_H */

@@ -2,13 +2,15 @@
  * ring.h
  *	  Proposals from a backend to raft, replies from raft and applier to a backend.
  *
- * A proposal ring is a byte ring in the backend's own area; records are a ProposalPiece and its bytes, padded to 8.  A
- * proposal longer than PROPOSAL_PIECE_MAX crosses in pieces, in order, none of another proposal between them.
- * raft copies a piece out, checks the copy, and collects all pieces before a byte of it enters the WAL
- * buffers.  A ring that makes no sense is dropped whole: its backend is hostile or broken, and is told nothing.
+ * A proposal ring is a byte ring in the backend's own area; records are a ProposalPiece and
+ * its bytes, padded to 8.  A proposal longer than PROPOSAL_PIECE_MAX crosses in pieces, in
+ * order, none of another proposal between them. raft copies a piece out, checks the copy,
+ * and collects all pieces before a byte of it enters the WAL buffers.  A ring that makes no
+ * sense is dropped whole: its backend is hostile or broken, and is told nothing.
  *
- * Replies: a backend has at most REPLY_PLACES requests whose answer it has not yet taken, so neither of its two reply
- * rings can overflow; a place is free again with its answer only, even where the client was answered before.
+ * Replies: a backend has at most REPLY_PLACES requests whose answer it has not yet taken, so
+ * neither of its two reply rings can overflow; a place is free again with its answer only,
+ * even where the client was answered before.
  *
  * src/include/ipc/ring.h
  */
@@ -21,26 +23,27 @@
 
 typedef struct ProposalPiece
 {
-	uint64_t	sequence;		/* of the request */
-	uint32_t	total_length;	/* of the proposal's payload (format/entry.h) */
-	uint32_t	offset;			/* of this piece in it */
-	uint32_t	length;			/* of this piece, 1 to PROPOSAL_PIECE_MAX */
-	uint16_t	kind;			/* EntryKind */
-	uint16_t	flags;			/* PROPOSAL_... */
-	uint64_t	frames_needed;	/* estimate: pages that applying it may take; see store_estimate */
+	uint64_t sequence;      /* of the request */
+	uint32_t total_length;  /* of the proposal's payload (format/entry.h) */
+	uint32_t offset;        /* of this piece in it */
+	uint32_t length;        /* of this piece, 1 to PROPOSAL_PIECE_MAX */
+	uint16_t kind;          /* EntryKind */
+	uint16_t flags;         /* PROPOSAL_... */
+	uint64_t frames_needed; /* estimate: pages that applying it may take; see store_estimate */
 } ProposalPiece;
 
 StaticAssert(sizeof(ProposalPiece) == 32, "pieces are padded to 8");
 
-#define PROPOSAL_FREES_SPACE 1	/* goes on when the disk or the cache is short: delete, compaction, alarm */
+/* goes on when the disk or the cache is short: delete, compaction, alarm */
+#define PROPOSAL_FREES_SPACE 1
 
 /* ---- backend ---- */
 typedef struct ProposalWriter
 {
-	Shm		   *shm;
-	uint32_t	slot;
-	uint32_t	outstanding;	/* requests not yet answered to us */
-	uint64_t	next_sequence;
+	Shm *shm;
+	uint32_t slot;
+	uint32_t outstanding; /* requests not yet answered to us */
+	uint64_t next_sequence;
 } ProposalWriter;
 
 extern void proposal_writer_init(ProposalWriter *writer, Shm *shm, uint32_t slot);
@@ -49,24 +52,31 @@ extern bool proposal_may_begin(const ProposalWriter *writer);
 /* Begins one: its sequence number.  Counts as outstanding until proposal_answered. */
 extern uint64_t proposal_begin(ProposalWriter *writer);
 /*
- * Puts as much of payload[*offset ..] into the ring as fits, marks it and wakes raft; true when all is in.  Call again
- * after the latch was set (raft sets it when it has taken from a ring that was more than half full).  first->offset and first->length are set inside.
+ * Puts as much of payload[*offset ..] into the ring as fits, marks it and wakes raft; true
+ * when all is in.  Call again after the latch was set (raft sets it when it has taken from a
+ * ring that was more than half full).  first->offset and first->length are set inside.
  */
-extern bool proposal_put(ProposalWriter *writer, ProposalPiece *head, const uint8_t *payload, uint32_t *offset);
-/* Takes the next reply of either ring; false if there is none.  Wrong generations are skipped. */
+extern bool proposal_put(ProposalWriter *writer, ProposalPiece *head, const uint8_t *payload,
+						 uint32_t *offset);
+/*
+ * Takes the next reply of either ring; false if there is none.  Wrong generations are
+ * skipped.
+ */
 extern bool reply_take(ProposalWriter *writer, Reply *reply);
 
 /* ---- raft ---- */
 /*
- * Copies the next piece of slot's ring: header into *piece, bytes into buffer (PROPOSAL_PIECE_MAX).  RUSD_AGAIN: none.  RUSD_INVALID: the
- * ring makes no sense; the tail was set to the head.  Bounds of length are checked here, all else by the caller.
+ * Copies the next piece of slot's ring: header into *piece, bytes into buffer
+ * (PROPOSAL_PIECE_MAX).  RUSD_AGAIN: none.  RUSD_INVALID: the ring makes no sense; the tail
+ * was set to the head.  Bounds of length are checked here, all else by the caller.
  */
 extern Status proposal_take(Shm *shm, uint32_t slot, ProposalPiece *piece, uint8_t *buffer);
 
 /*
- * The same in two steps, for one who must know what comes before it has room: proposal_peek copies and checks the header only;
- * proposal_accept then copies the bytes of that very header (buffer NULL: drops them) and moves on.  The header that counts is the caller's copy,
- * whatever the ring says by then.
+ * The same in two steps, for one who must know what comes before it has room: proposal_peek
+ * copies and checks the header only; proposal_accept then copies the bytes of that very
+ * header (buffer NULL: drops them) and moves on.  The header that counts is the caller's
+ * copy, whatever the ring says by then.
  */
 extern Status proposal_peek(Shm *shm, uint32_t slot, ProposalPiece *piece);
 extern void proposal_accept(Shm *shm, uint32_t slot, const ProposalPiece *piece, uint8_t *buffer);
@@ -74,7 +84,10 @@ extern void proposal_accept(Shm *shm, uint32_t slot, const ProposalPiece *piece,
 extern void proposal_drop_all(Shm *shm, uint32_t slot);
 
 /* ---- raft, applier ---- */
-/* Puts a reply into the ring of that slot and sets its latch; dropped if the slot is not live in that generation. */
+/*
+ * Puts a reply into the ring of that slot and sets its latch; dropped if the slot is not
+ * live in that generation.
+ */
 extern void reply_put(Shm *shm, ReplyRing *rings, uint32_t slot, const Reply *reply);
 
-#endif							/* IPC_RING_H */
+#endif /* IPC_RING_H */

@@ -2,14 +2,16 @@
  * shmem.h
  *	  The shared memory of a node: its regions, who writes them and who reads them.
  *
- * One sealed memfd.  The postmaster lays it out (shmem_create), every child inherits the mapping at the
- * same address; a backend then gives up its right to write all but its own slot and the latches and
- * marks (shmem_restrict), and no mprotect brings it back because the descriptor is sealed against new
- * writable mappings.  The simulator makes a segment of plain memory for each of its members; so nothing
- * below this layer may keep a global pointer: a Shm * is passed.
+ * One sealed memfd.  The postmaster lays it out (shmem_create), every child inherits the
+ * mapping at the same address; a backend then gives up its right to write all but its own
+ * slot and the latches and marks (shmem_restrict), and no mprotect brings it back because
+ * the descriptor is sealed against new writable mappings.  The simulator makes a segment of
+ * plain memory for each of its members; so nothing below this layer may keep a global
+ * pointer: a Shm * is passed.
  *
- * Rules: [ipc-1] every region has one writer, named here.  [ipc-2] What a backend can write (BackendArea, Latch, Marks) is input:
- * a reader copies once, then checks the copy.  [ipc-3] Positions never go back within one incarnation.
+ * Rules: [ipc-1] every region has one writer, named here.  [ipc-2] What a backend can write
+ * (BackendArea, Latch, Marks) is input: a reader copies once, then checks the copy.  [ipc-3]
+ * Positions never go back within one incarnation.
  * [ipc-4] Fields of different writers never share a cache line.
  *
  * src/include/ipc/shmem.h
@@ -35,29 +37,29 @@ typedef enum ProcKind
  */
 typedef struct ControlState
 {
-	uint64_t	cluster_id;
-	uint64_t	member_id;
-	uint64_t	term;
-	uint64_t	leader_id;		/* 0: unknown */
-	uint64_t	commit_index;
-	uint64_t	last_index;		/* of the log, appended */
-	uint64_t	voters_count;
-	uint64_t	role;			/* RaftRole */
-	uint64_t	is_learner;
-	/* The only voter, its first entry of the term and the entry that made it the only one applied: reads need
-	 * no round (design, "A read"). */
-	uint64_t	reads_are_local;
-	uint64_t	ready;			/* an entry proposed in this incarnation (the publication of this member, BOOT-25) has been
-								 * applied: backends may serve */
-	uint64_t	draining;		/* no new proposals: a stop has begun */
+	uint64_t cluster_id;
+	uint64_t member_id;
+	uint64_t term;
+	uint64_t leader_id; /* 0: unknown */
+	uint64_t commit_index;
+	uint64_t last_index; /* of the log, appended */
+	uint64_t voters_count;
+	uint64_t role; /* RaftRole */
+	uint64_t is_learner;
+	/* The only voter, its first entry of the term and the entry that made it the only one applied:
+	 * reads need no round (design, "A read"). */
+	uint64_t reads_are_local;
+	uint64_t ready;    /* an entry proposed in this incarnation (the publication of this member,
+						* BOOT-25) has been applied: backends may serve */
+	uint64_t draining; /* no new proposals: a stop has begun */
 } ControlState;
 
 typedef struct ShmControl
 {
-	cache_aligned _Atomic uint64_t change_count;	/* odd while written */
+	cache_aligned _Atomic uint64_t change_count; /* odd while written */
 	_Atomic uint64_t words[sizeof(ControlState) / sizeof(uint64_t)];
-	cache_aligned _Atomic uint64_t loop_ns; /* raft's last loop, monotonic: older than an election timeout
-											 * means "leader unknown" */
+	cache_aligned _Atomic uint64_t loop_ns; /* raft's last loop, monotonic: older than an election
+											 * timeout means "leader unknown" */
 } ShmControl;
 
 /* ------------------------------------------------------------------------------------------------
@@ -66,35 +68,38 @@ typedef struct ShmControl
 typedef struct ShmPositions
 {
 	/* raft */
-	cache_aligned _Atomic uint64_t appended;	/* end of what lies in the WAL buffers */
-	/* raft, under a change count: the ceiling (what would be committed if this disk were infinitely fast) and
-	 * the floor (end of this term's first entry); both 0 while it does not lead. */
+	cache_aligned _Atomic uint64_t appended; /* end of what lies in the WAL buffers */
+	/* raft, under a change count: the ceiling (what would be committed if this disk were infinitely
+	 * fast) and the floor (end of this term's first entry); both 0 while it does not lead. */
 	cache_aligned _Atomic uint64_t bound_change_count;
-	_Atomic uint64_t ceiling;	/* read both by shm_bounds_read: they are two words of one state */
+	_Atomic uint64_t ceiling; /* read both by shm_bounds_read: they are two words of one state */
 	_Atomic uint64_t floor;
-	cache_aligned _Atomic uint64_t committed_by_peers;	/* raft */
-	/* raft: "set my latch once flushed has reached this"; 0: no.  Stored before raft looks at flushed a last time and
-	 * sleeps; walwriter reads it after it has stored flushed (both sequentially consistent).  So raft is woken where it
-	 * waits for a flush, and by no other. */
+	cache_aligned _Atomic uint64_t committed_by_peers; /* raft */
+	/* raft: "set my latch once flushed has reached this"; 0: no.  Stored before raft looks at
+	 * flushed a last time and sleeps; walwriter reads it after it has stored flushed (both
+	 * sequentially consistent).  So raft is woken where it waits for a flush, and by no other. */
 	_Atomic uint64_t flush_wanted;
 	/* walwriter */
 	cache_aligned _Atomic uint64_t written;
 	_Atomic uint64_t flushed;
 	_Atomic uint64_t committed_by_flush;
 	/* applier */
-	cache_aligned _Atomic uint64_t applied_position;	/* WAL buffers before it are not read again by it */
+	/* WAL buffers before it are not read again by it */
+	cache_aligned _Atomic uint64_t applied_position;
 	_Atomic uint64_t applied_index;
 	/* checkpointer */
-	cache_aligned _Atomic uint64_t durable_root;	/* number of the root of the last finished checkpoint */
-	_Atomic uint64_t durable_index;	/* its applied index: the log up to it is not needed for recovery */
+	/* number of the root of the last finished checkpoint */
+	cache_aligned _Atomic uint64_t durable_root;
+	/* its applied index: the log up to it is not needed for recovery */
+	_Atomic uint64_t durable_index;
 } ShmPositions;
 
 /* The commit position is the larger of the two, for every reader. */
 static inline uint64_t
 positions_committed(const ShmPositions *positions)
 {
-	uint64_t	by_peers = atomic_load_explicit(&positions->committed_by_peers, memory_order_acquire);
-	uint64_t	by_flush = atomic_load_explicit(&positions->committed_by_flush, memory_order_acquire);
+	uint64_t by_peers = atomic_load_explicit(&positions->committed_by_peers, memory_order_acquire);
+	uint64_t by_flush = atomic_load_explicit(&positions->committed_by_flush, memory_order_acquire);
 
 	return Max(by_peers, by_flush);
 }
@@ -106,100 +111,114 @@ positions_committed(const ShmPositions *positions)
 
 typedef struct ShmWalSegments
 {
-	cache_aligned _Atomic uint64_t ready_end;	/* segments with a sequence number below this are ready */
-	/* Salt of the segment with sequence s at [s % WAL_READY_SEGMENTS]; valid for ready_end - WAL_READY_SEGMENTS <= s < ready_end. */
+	/* segments with a sequence number below this are ready */
+	cache_aligned _Atomic uint64_t ready_end;
+	/* Salt of the segment with sequence s at [s % WAL_READY_SEGMENTS]; valid for ready_end -
+	 * WAL_READY_SEGMENTS <= s < ready_end. */
 	_Atomic uint32_t salt[WAL_READY_SEGMENTS];
-	_Atomic uint32_t no_room;	/* the file system refused the last preallocation: proposals are refused, those
-								 * that free space excepted */
-	_Atomic uint64_t count;		/* segment files that exist */
-	_Atomic uint64_t sync_count;	/* fdatasyncs done, and the time they took in all; for metrics */
+	_Atomic uint32_t no_room;    /* the file system refused the last preallocation: proposals are
+								  * refused, those that free space excepted */
+	_Atomic uint64_t count;      /* segment files that exist */
+	_Atomic uint64_t sync_count; /* fdatasyncs done, and the time they took in all; for metrics */
 	_Atomic uint64_t sync_ns;
 } ShmWalSegments;
 
 /* ------------------------------------------------------------------------------------------------
- * Slots.  SlotHead: written by the postmaster.  SlotAck: by raft and applier, who tell that they have dropped all
- * that they held for a dead generation.  BackendArea: by the process itself.
+ * Slots.  SlotHead: written by the postmaster.  SlotAck: by raft and applier, who tell that
+ * they have dropped all that they held for a dead generation.  BackendArea: by the process
+ * itself.
  */
 typedef enum SlotState
 {
 	SLOT_FREE,
 	SLOT_LIVE,
-	SLOT_DEAD					/* reaped; becomes free when raft and applier have acknowledged the generation */
+	SLOT_DEAD /* reaped; becomes free when raft and applier have acknowledged the generation */
 } SlotState;
 
 typedef struct SlotHead
 {
-	cache_aligned _Atomic uint32_t state;	/* SlotState */
-	_Atomic uint32_t generation;	/* rises by one with each use */
+	cache_aligned _Atomic uint32_t state; /* SlotState */
+	_Atomic uint32_t generation;          /* rises by one with each use */
 	_Atomic int32_t pid;
-	_Atomic uint64_t started_ns;	/* wall clock */
+	_Atomic uint64_t started_ns; /* wall clock */
 } SlotHead;
 
 typedef struct SlotAck
 {
-	cache_aligned _Atomic uint32_t generation;	/* of which this consumer holds nothing any more */
+	cache_aligned _Atomic uint32_t generation; /* of which this consumer holds nothing any more */
 } SlotAck;
 
-#define SNAPSHOT_PINS 16		/* snapshots that one process can hold at once */
+#define SNAPSHOT_PINS 16 /* snapshots that one process can hold at once */
 #define PROPOSAL_RING_BYTES (64 * 1024)
-#define REPLY_PLACES 256		/* in each of a backend's reply rings; power of two */
+#define REPLY_PLACES 256 /* in each of a backend's reply rings; power of two */
 
-/* Counters of a process, added up over all slots (and over those that have ended) by /metrics; see activity/metriclist.h. */
+/*
+ * Counters of a process, added up over all slots (and over those that have ended) by
+ * /metrics; see activity/metriclist.h.
+ */
 #define SLOT_COUNTERS 512
 
 typedef struct BackendArea
 {
 	/* -- pins: see store/snapshot.h -- */
-	cache_aligned _Atomic uint64_t snapshot_pins[SNAPSHOT_PINS];	/* root numbers, 0: free */
-	/* Result pin: root << 16 | count.  The applier adds a result and sets the root when the count was 0; the backend
-	 * subtracts; both by compare-and-swap.  While the count is not 0 no page that died after the root is reused. */
+	cache_aligned _Atomic uint64_t snapshot_pins[SNAPSHOT_PINS]; /* root numbers, 0: free */
+	/* Result pin: root << 16 | count.  The applier adds a result and sets the root when the count
+	 * was 0; the backend subtracts; both by compare-and-swap.  While the count is not 0 no page
+	 * that died after the root is reused. */
 	cache_aligned _Atomic uint64_t result_pin;
 	/* -- waiting -- */
-	cache_aligned _Atomic uint64_t applied_wanted;	/* wake me when the applied index reaches this; 0: no */
-	_Atomic uint64_t page_wanted;	/* page number + 1 that I wait for; 0: none */
+	/* wake me when the applied index reaches this; 0: no */
+	cache_aligned _Atomic uint64_t applied_wanted;
+	_Atomic uint64_t page_wanted; /* page number + 1 that I wait for; 0: none */
 	/* -- rings -- */
-	cache_aligned _Atomic uint64_t proposal_head;	/* bytes ever put into the ring */
-	cache_aligned _Atomic uint64_t applier_reply_tail;	/* replies ever taken */
+	cache_aligned _Atomic uint64_t proposal_head;      /* bytes ever put into the ring */
+	cache_aligned _Atomic uint64_t applier_reply_tail; /* replies ever taken */
 	_Atomic uint64_t raft_reply_tail;
 	/* -- shown to operators -- */
-	cache_aligned _Atomic uint64_t memory_taken;	/* bytes, of --backend-memory */
+	cache_aligned _Atomic uint64_t memory_taken; /* bytes, of --backend-memory */
 	_Atomic uint64_t state_since_ns;
-	_Atomic uint32_t wait_event;	/* WaitEvent */
-	_Atomic uint32_t streams;	/* open HTTP/2 streams */
-	char		what[48];		/* peer address, then what it does; NUL-terminated */
+	_Atomic uint32_t wait_event; /* WaitEvent */
+	_Atomic uint32_t streams;    /* open HTTP/2 streams */
+	char what[48];               /* peer address, then what it does; NUL-terminated */
 	_Atomic uint64_t counters[SLOT_COUNTERS];
 	cache_aligned uint8_t proposals[PROPOSAL_RING_BYTES];
 } BackendArea;
 
 typedef struct Reply
 {
-	uint64_t	sequence;		/* RequestId.sequence (format/entry.h) */
-	uint32_t	generation;		/* RequestId.generation */
-	uint32_t	status;			/* Status */
-	int64_t		revision;		/* for header.revision: of the store after the request.  It ran under the main revision
-								 * "revision" where REPLY_CHANGED is set, else under "revision + 1", which was not used up */
-	uint64_t	root;			/* number of the root at which its effects are visible */
-	uint64_t	keys_page;		/* the tree by key at that root, for answers that are read from the store */
-	uint64_t	keys_birth;
-	uint64_t	value;			/* by entry kind: keys deleted; index of a membership change */
-	uint32_t	flags;			/* REPLY_... */
-	uint32_t	reserved;
+	uint64_t sequence;   /* RequestId.sequence (format/entry.h) */
+	uint32_t generation; /* RequestId.generation */
+	uint32_t status;     /* Status */
+	int64_t revision; /* for header.revision: of the store after the request.  It ran under the main
+					   * revision "revision" where REPLY_CHANGED is set, else under "revision + 1",
+					   * which was not used up */
+	uint64_t root;    /* number of the root at which its effects are visible */
+	uint64_t keys_page; /* the tree by key at that root, for answers that are read from the store */
+	uint64_t keys_birth;
+	uint64_t value; /* by entry kind: keys deleted; index of a membership change */
+	uint32_t flags; /* REPLY_... */
+	uint32_t reserved;
 } Reply;
 
 StaticAssert(sizeof(Reply) == 64, "a reply fills one cache line");
 
-#define REPLY_PINNED 1			/* counted in the result pin: the root may be read until the backend subtracts */
-#define REPLY_CHANGED 4			/* the store's revision was raised */
-#define REPLY_OVER_QUOTA 2		/* applied although it did not fit (QUOTA-6): raise NOSPACE, answer RUSD_NOSPACE */
+/* counted in the result pin: the root may be read until the backend subtracts */
+#define REPLY_PINNED 1
+#define REPLY_CHANGED 4 /* the store's revision was raised */
+/* applied although it did not fit (QUOTA-6): raise NOSPACE, answer RUSD_NOSPACE */
+#define REPLY_OVER_QUOTA 2
 
 typedef struct ReplyRing
 {
-	cache_aligned _Atomic uint64_t head;	/* replies ever put in */
+	cache_aligned _Atomic uint64_t head; /* replies ever put in */
 	cache_aligned Reply places[REPLY_PLACES];
 } ReplyRing;
 
-/* Bitmaps of slots with something new, one bit a slot: set by anyone, taken (exchange with 0) by the consumer. */
-#define MARK_WORDS 128			/* up to 8,192 slots */
+/*
+ * Bitmaps of slots with something new, one bit a slot: set by anyone, taken (exchange with
+ * 0) by the consumer.
+ */
+#define MARK_WORDS 128 /* up to 8,192 slots */
 #define MAX_SLOTS (MARK_WORDS * 64)
 
 typedef struct Marks
@@ -208,29 +227,31 @@ typedef struct Marks
 } Marks;
 
 /* ------------------------------------------------------------------------------------------------
- * The newest root: written by applier under a change count.  See store/snapshot.h for how it is pinned.
+ * The newest root: written by applier under a change count.  See store/snapshot.h for how it
+ * is pinned.
  */
 typedef struct TreeRoot
 {
-	uint64_t	page;			/* PAGE_NONE: the tree is empty */
-	uint64_t	birth;
+	uint64_t page; /* PAGE_NONE: the tree is empty */
+	uint64_t birth;
 } TreeRoot;
 
 typedef struct RootState
 {
-	uint64_t	number;			/* rises by one with each publication; survives restarts */
-	TreeRoot	keys;			/* by key */
-	TreeRoot	revisions;		/* by revision */
-	TreeRoot	system;			/* leases, users, members, alarms, ... */
-	int64_t		revision;		/* current main revision, from 1 (KV-1) */
-	int64_t		compacted;		/* compaction point as clients see it; -1: never compacted (COMPACT-3) */
-	int64_t		compaction_done;	/* up to where removal has finished; < compacted while it runs; -1 never */
-	uint64_t	applied_index;
-	uint64_t	applied_term;
-	uint64_t	pages_end;		/* highest page allocated + 1: dbSize in pages */
-	uint64_t	pages_used;		/* pages that this root needs: dbSizeInUse in pages */
-	uint64_t	frames_free;	/* pages that can still be allocated before any is reclaimed */
-	uint64_t	alarms;			/* bit 0: NOSPACE of any member, bit 1: CORRUPT of any member */
+	uint64_t number;    /* rises by one with each publication; survives restarts */
+	TreeRoot keys;      /* by key */
+	TreeRoot revisions; /* by revision */
+	TreeRoot system;    /* leases, users, members, alarms, ... */
+	int64_t revision;   /* current main revision, from 1 (KV-1) */
+	int64_t compacted;  /* compaction point as clients see it; -1: never compacted (COMPACT-3) */
+	/* up to where removal has finished; < compacted while it runs; -1 never */
+	int64_t compaction_done;
+	uint64_t applied_index;
+	uint64_t applied_term;
+	uint64_t pages_end;   /* highest page allocated + 1: dbSize in pages */
+	uint64_t pages_used;  /* pages that this root needs: dbSizeInUse in pages */
+	uint64_t frames_free; /* pages that can still be allocated before any is reclaimed */
+	uint64_t alarms;      /* bit 0: NOSPACE of any member, bit 1: CORRUPT of any member */
 } RootState;
 
 typedef struct ShmRoot
@@ -246,14 +267,17 @@ typedef struct ShmRoot
  */
 typedef struct ShmRequests
 {
-	cache_aligned _Atomic uint64_t checkpoint_wanted;	/* anyone but backends: counts requests; see checkpointer/ */
-	cache_aligned _Atomic uint64_t root_wanted; /* checkpointer: "hand me a root", counts */
-	cache_aligned _Atomic uint64_t checkpoint_done;	/* checkpointer: the value of checkpoint_wanted that the last finished one covers */
-	cache_aligned _Atomic uint32_t stop_wanted;	/* postmaster: 1 no new proposals, 2 leave */
-	_Atomic uint32_t config_generation;	/* postmaster: rises with each SIGHUP */
-	_Atomic uint32_t slots_died;	/* postmaster: rises with each slot that becomes SLOT_DEAD (ipc/slot.h) */
-	/* raft: pages that a refused proposal lacked, 0 where none does: the applier takes back what it can (space_reclaim,
-	 * and the oldest snapshots) until RootState.frames_free is no less. */
+	/* anyone but backends: counts requests; see checkpointer/ */
+	cache_aligned _Atomic uint64_t checkpoint_wanted;
+	cache_aligned _Atomic uint64_t root_wanted;     /* checkpointer: "hand me a root", counts */
+	cache_aligned _Atomic uint64_t checkpoint_done; /* checkpointer: the value of checkpoint_wanted
+													   that the last finished one covers */
+	cache_aligned _Atomic uint32_t stop_wanted;     /* postmaster: 1 no new proposals, 2 leave */
+	_Atomic uint32_t config_generation;             /* postmaster: rises with each SIGHUP */
+	/* postmaster: rises with each slot that becomes SLOT_DEAD (ipc/slot.h) */
+	_Atomic uint32_t slots_died;
+	/* raft: pages that a refused proposal lacked, 0 where none does: the applier takes back what it
+	 * can (space_reclaim, and the oldest snapshots) until RootState.frames_free is no less. */
 	cache_aligned _Atomic uint64_t frames_wanted;
 } ShmRequests;
 
@@ -262,63 +286,74 @@ typedef struct ShmRequests
  */
 typedef struct ShmLayout
 {
-	uint32_t	slot_count;		/* essential ones included */
-	uint64_t	wal_buffer_bytes;	/* power of two, multiple of the page size of the machine */
-	uint64_t	wal_segment_bytes;	/* power of two */
-	uint64_t	frame_count;	/* pages that the cache can hold */
+	uint32_t slot_count;        /* essential ones included */
+	uint64_t wal_buffer_bytes;  /* power of two, multiple of the page size of the machine */
+	uint64_t wal_segment_bytes; /* power of two */
+	uint64_t frame_count;       /* pages that the cache can hold */
 } ShmLayout;
 
 typedef struct Shm
 {
-	ShmLayout	layout;
-	uint64_t	incarnation;	/* random, not 0; new whenever the segment is made */
-	ShmControl *control;		/* raft */
+	ShmLayout layout;
+	uint64_t incarnation; /* random, not 0; new whenever the segment is made */
+	ShmControl *control;  /* raft */
 	ShmPositions *positions;
-	ShmWalSegments *segments;	/* walwriter */
-	ShmRoot    *root;			/* applier */
+	ShmWalSegments *segments; /* walwriter */
+	ShmRoot *root;            /* applier */
 	ShmRequests *requests;
-	SlotHead   *heads;			/* [slot_count], postmaster */
-	SlotAck    *raft_acks;		/* [slot_count], raft */
-	SlotAck    *applier_acks;	/* [slot_count], applier */
-	Latch	   *latches;		/* [slot_count], anyone */
-	Marks	   *proposal_marks; /* anyone; taken by raft */
-	Marks	   *page_marks;		/* anyone; taken by pager */
-	Marks	   *applied_marks;	/* anyone who has set applied_wanted in its area; taken by applier */
-	_Atomic uint64_t *proposal_tails;	/* [slot_count * 8], one line each: bytes taken of a proposal ring; raft */
-	ReplyRing  *raft_replies;	/* [slot_count], raft */
-	ReplyRing  *applier_replies;	/* [slot_count], applier */
-	_Atomic uint64_t *ended_counters;	/* [SLOT_COUNTERS], postmaster: sums of processes that have ended */
-	uint8_t    *wal_buffers;	/* [2 * wal_buffer_bytes]: the ring mapped twice, so that a batch is always in one
-								 * piece; byte of position p is at [p % wal_buffer_bytes].  raft */
-	struct NodeRecovered *recovered;	/* startup: what was found on disk; wal/recovery.h */
-	struct HashKept *hashes_kept;	/* applier: the last ten hashes of finished compactions (MAINT-34); store/hash.h */
-	struct PageMeta *page_meta; /* [frame_count]: state and birth; applier, pager (its own frames) */
-	uint64_t   *checkpoint_bitmap;	/* [frame_count / 64 + 1]: pages of the root handed to the checkpointer; applier */
-	struct CheckpointRoot *checkpoint_root; /* what was handed over; applier; pagecache/checkpoint.h */
-	struct InjectTable *inject;	/* tests only; ipc/inject.h */
-	uint8_t    *frames;			/* [frame_count * PAGE_BYTES]: applier, pager (its own frames) */
-	BackendArea **areas;		/* [slot_count], pointers made in private memory */
+	SlotHead *heads;       /* [slot_count], postmaster */
+	SlotAck *raft_acks;    /* [slot_count], raft */
+	SlotAck *applier_acks; /* [slot_count], applier */
+	Latch *latches;        /* [slot_count], anyone */
+	Marks *proposal_marks; /* anyone; taken by raft */
+	Marks *page_marks;     /* anyone; taken by pager */
+	Marks *applied_marks;  /* anyone who has set applied_wanted in its area; taken by applier */
+	/* [slot_count * 8], one line each: bytes taken of a proposal ring; raft */
+	_Atomic uint64_t *proposal_tails;
+	ReplyRing *raft_replies;    /* [slot_count], raft */
+	ReplyRing *applier_replies; /* [slot_count], applier */
+	/* [SLOT_COUNTERS], postmaster: sums of processes that have ended */
+	_Atomic uint64_t *ended_counters;
+	/* [2 * wal_buffer_bytes]: the ring mapped twice, so that a batch is always in one piece; byte
+	 * of position p is at [p % wal_buffer_bytes].  raft */
+	uint8_t *wal_buffers;
+	struct NodeRecovered *recovered; /* startup: what was found on disk; wal/recovery.h */
+	struct HashKept *hashes_kept;    /* applier: the last ten hashes of finished compactions
+										(MAINT-34); store/hash.h */
+	/* [frame_count]: state and birth; applier, pager (its own frames) */
+	struct PageMeta *page_meta;
+	uint64_t *checkpoint_bitmap; /* [frame_count / 64 + 1]: pages of the root handed to the
+									checkpointer; applier */
+	/* what was handed over; applier; pagecache/checkpoint.h */
+	struct CheckpointRoot *checkpoint_root;
+	struct InjectTable *inject; /* tests only; ipc/inject.h */
+	uint8_t *frames;            /* [frame_count * PAGE_BYTES]: applier, pager (its own frames) */
+	BackendArea **areas;        /* [slot_count], pointers made in private memory */
 	/* private */
-	int			memfd;			/* -1: none, or given up */
-	uint8_t    *base;			/* of the whole mapping, total_bytes + wal_buffer_bytes */
-	uint64_t	total_bytes;	/* of the memfd */
-	uint8_t    *area_bytes;		/* slot i's area is at i * shm_area_stride() */
+	int memfd;            /* -1: none, or given up */
+	uint8_t *base;        /* of the whole mapping, total_bytes + wal_buffer_bytes */
+	uint64_t total_bytes; /* of the memfd */
+	uint8_t *area_bytes;  /* slot i's area is at i * shm_area_stride() */
 } Shm;
 
 /* Bytes from one BackendArea to the next: whole pages of the machine. */
 extern uint64_t shm_area_stride(void);
 
-/* Types that belong to modules above: their regions have these sizes (test_shmem.c compares). */
-#define SHM_RECOVERED_BYTES 4096	/* NodeRecovered */
-#define SHM_HASHES_BYTES 4096	/* HashKept */
-#define SHM_CHECKPOINT_ROOT_BYTES 4096	/* CheckpointRoot */
-#define SHM_PAGE_META_BYTES 16	/* PageMeta */
-#define SHM_FRAME_BYTES 8192	/* PAGE_BYTES */
+/*
+ * Types that belong to modules above: their regions have these sizes (test_shmem.c
+ * compares).
+ */
+#define SHM_RECOVERED_BYTES 4096       /* NodeRecovered */
+#define SHM_HASHES_BYTES 4096          /* HashKept */
+#define SHM_CHECKPOINT_ROOT_BYTES 4096 /* CheckpointRoot */
+#define SHM_PAGE_META_BYTES 16         /* PageMeta */
+#define SHM_FRAME_BYTES 8192           /* PAGE_BYTES */
 
 /*
- * Makes the segment, zeroed.  Postmaster, before any fork; also the simulator and tests (sealed = false: the same mapping without seals
- * and without a descriptor kept, for one process and what it forks).  RUSD_NO_MEMORY if it cannot be had, RUSD_INVALID for a layout out of bounds.
- * The result is freed by shm_destroy.
+ * Makes the segment, zeroed.  Postmaster, before any fork; also the simulator and tests
+ * (sealed = false: the same mapping without seals and without a descriptor kept, for one
+ * process and what it forks).  RUSD_NO_MEMORY if it cannot be had, RUSD_INVALID for a layout
+ * out of bounds. The result is freed by shm_destroy.
  */
 extern Status shm_create(const ShmLayout *layout, bool sealed, Shm **result);
 extern void shm_destroy(Shm *shm);
@@ -326,8 +361,9 @@ extern void shm_destroy(Shm *shm);
 extern uint64_t shm_bytes(const ShmLayout *layout);
 
 /*
- * Backend, at its start: gives up the right to write, or to see, all that is not its own, and closes the descriptor.  Nothing that
- * this process can call brings it back.  RUSD_NO_MEMORY: it could not be done; the process must end.
+ * Backend, at its start: gives up the right to write, or to see, all that is not its own,
+ * and closes the descriptor.  Nothing that this process can call brings it back.
+ * RUSD_NO_MEMORY: it could not be done; the process must end.
  */
 extern Status shm_restrict(Shm *shm, uint32_t slot);
 
@@ -353,9 +389,10 @@ extern void shm_root_read(const Shm *shm, RootState *state);
 /* Anyone: sets slot's bit.  The caller then sets the consumer's latch. */
 extern void marks_set(Marks *marks, uint32_t slot);
 /*
- * Consumer: takes the lowest marked word at or after *word and clears it; false at the end.  *word tells which: slot s of it
- * is bit s % 64 of *bits where s / 64 == *word.  The caller adds one to *word and calls again.
+ * Consumer: takes the lowest marked word at or after *word and clears it; false at the end.
+ * *word tells which: slot s of it is bit s % 64 of *bits where s / 64 == *word.  The caller
+ * adds one to *word and calls again.
  */
 extern bool marks_take(Marks *marks, uint32_t *word, uint64_t *bits);
 
-#endif							/* IPC_SHMEM_H */
+#endif /* IPC_SHMEM_H */

@@ -21,11 +21,12 @@ extern const char *wait_event_name(uint32_t event);
 extern const char *wait_event_sentence(uint32_t event);
 
 /*
- * Any process, around a call that may block (latch_wait does it itself): shows the event, and since when, in the
- * process's own area; does nothing in a process without one.  wait_event_begin returns what was shown before, which
- * wait_event_end puts back, so that they nest.
+ * Any process, around a call that may block (latch_wait does it itself): shows the event,
+ * and since when, in the process's own area; does nothing in a process without one.
+ * wait_event_begin returns what was shown before, which wait_event_end puts back, so that
+ * they nest.
  */
 extern uint32_t wait_event_begin(WaitEvent event);
 extern void wait_event_end(uint32_t before);
 
-#endif							/* IPC_WAITEVENT_H */
+#endif /* IPC_WAITEVENT_H */

@@ -81,19 +81,31 @@ proposal_begin(ProposalWriter *writer)
 }
 
 /*
- * Returns false only after it has looked at the tail once more behind the store of its head: then
- * either it saw room, or raft's next store of the tail comes later, and raft, which looks at the
- * head behind that store, sees a ring more than half full and wakes this process.
+ * Returns false only after it has said that it waits and has looked at the tail once more behind
+ * that. Then either it saw room, or raft's store of the tail that leaves the ring half empty comes
+ * later, and raft, which looks at the word behind that store, wakes this process: once, and nobody
+ * who does not wait.
  */
 bool
 proposal_put(ProposalWriter *writer, ProposalPiece *head, const uint8_t *payload, uint32_t *offset)
 {
+	_Atomic uint32_t *waiting = &writer->shm->areas[writer->slot]->proposal_waiting;
+
 	while (*offset < head->total_length)
 	{
-		if (!put_pieces(writer, head, payload, offset))
+		bool said = atomic_load_explicit(waiting, memory_order_relaxed) != 0;
+
+		if (put_pieces(writer, head, payload, offset))
+		{
+			if (said)
+				atomic_store_explicit(waiting, 0, memory_order_relaxed);
+			marks_set(writer->shm->proposal_marks, writer->slot);
+			latch_set(&writer->shm->latches[PROC_RAFT]);
+		}
+		else if (said)
 			return false;
-		marks_set(writer->shm->proposal_marks, writer->slot);
-		latch_set(&writer->shm->latches[PROC_RAFT]);
+		else
+			atomic_store_explicit(waiting, 1, memory_order_seq_cst);
 	}
 	return true;
 }
@@ -198,15 +210,15 @@ proposal_accept(Shm *shm, uint32_t slot, const ProposalPiece *piece, uint8_t *bu
 	const BackendArea *area = shm->areas[slot];
 	_Atomic uint64_t *tail_word = tail_of(shm, slot);
 	uint64_t tail = atomic_load_explicit(tail_word, memory_order_relaxed);
-	uint64_t head;
+	uint64_t taken, head;
 
 	if (buffer != NULL)
 		ring_read(area->proposals, tail + sizeof(*piece), buffer, piece->length);
-	atomic_store_explicit(tail_word, tail + sizeof(*piece) + AlignUp(piece->length, 8),
-						  memory_order_seq_cst);
-	/* While it was more than half full its writer may be waiting for room: see proposal_put. */
+	taken = sizeof(*piece) + AlignUp(piece->length, 8);
+	atomic_store_explicit(tail_word, tail + taken, memory_order_seq_cst);
 	head = atomic_load_explicit(&area->proposal_head, memory_order_seq_cst);
-	if (head - tail > PROPOSAL_RING_BYTES / 2)
+	if (head - tail > PROPOSAL_RING_BYTES / 2 && head - tail - taken <= PROPOSAL_RING_BYTES / 2 &&
+		atomic_load_explicit(&area->proposal_waiting, memory_order_seq_cst) != 0)
 		latch_set(&shm->latches[slot]);
 }
 

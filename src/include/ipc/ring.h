@@ -53,8 +53,9 @@ extern bool proposal_may_begin(const ProposalWriter *writer);
 extern uint64_t proposal_begin(ProposalWriter *writer);
 /*
  * Puts as much of payload[*offset ..] into the ring as fits, marks it and wakes raft; true
- * when all is in.  Call again after the latch was set (raft sets it when it has taken from a
- * ring that was more than half full).  first->offset and first->length are set inside.
+ * when all is in.  Call again after the latch was set (raft sets it when
+ * the ring of one who waits has become half empty).  first->offset and first->length are set
+ * inside.
  */
 extern bool proposal_put(ProposalWriter *writer, ProposalPiece *head, const uint8_t *payload,
 						 uint32_t *offset);

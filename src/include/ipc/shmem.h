@@ -171,7 +171,8 @@ typedef struct BackendArea
 	cache_aligned _Atomic uint64_t applied_wanted;
 	_Atomic uint64_t page_wanted; /* page number + 1 that I wait for; 0: none */
 	/* -- rings -- */
-	cache_aligned _Atomic uint64_t proposal_head;      /* bytes ever put into the ring */
+	cache_aligned _Atomic uint64_t proposal_head; /* bytes ever put into the ring */
+	_Atomic uint32_t proposal_waiting; /* it waits for room: wake it when the ring is half empty */
 	cache_aligned _Atomic uint64_t applier_reply_tail; /* replies ever taken */
 	_Atomic uint64_t raft_reply_tail;
 	/* -- shown to operators -- */

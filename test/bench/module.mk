@@ -15,3 +15,7 @@ bench: $(BUILD)/rusd $(BUILD)/test/bench/load
 # Wakes, rings and the start of a backend, without the rest of the node.
 $(BUILD)/test/bench/bench_ipc: $(BUILD)/test/bench/bench_ipc.o $(BUILD)/librusd.a
 	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(SERVER_LIBS)
+
+# Gets and puts of the tree alone: no log, no network.
+$(BUILD)/test/bench/bench_btree: $(BUILD)/test/bench/bench_btree.o $(BUILD)/librusd.a
+	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(SERVER_LIBS)

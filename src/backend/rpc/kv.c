@@ -276,7 +276,8 @@ answer_with_previous(RpcCall *call, const Reply *reply, const uint8_t *middle, s
 	}
 	shm_control_read(rpc->shm, &control);
 	head = header_encode(&control, reply->revision, state->head);
-	memcpy(state->head + head, middle, middle_length);
+	if (middle_length > 0)
+		memcpy(state->head + head, middle, middle_length);
 	state->part.spec = &state->spec;
 	state->part.literal = (Bytes){state->head, head + middle_length};
 	answer_reply(call, reply, &snapshot, &state->part, 1,
@@ -295,7 +296,8 @@ answer_plain(RpcCall *call, const Reply *reply, const uint8_t *rest, size_t rest
 	reply_unpin(rpc, reply);
 	shm_control_read(rpc->shm, &control);
 	length = header_encode(&control, reply->revision, buffer);
-	memcpy(buffer + length, rest, rest_length);
+	if (rest_length > 0)
+		memcpy(buffer + length, rest, rest_length);
 	call_reply_bytes(call, buffer, length + rest_length);
 }
 

@@ -61,7 +61,10 @@ value_of(const char *name)
 	snprintf(line, sizeof(line), "\n%s ", name);
 	found = strstr(text, line);
 	if (found == NULL)
+	{
 		fail_msg("no line %s", name);
+		return 0;
+	}
 	if (strstr(found + 1, line) != NULL)
 		fail_msg("twice: %s", name);
 	return strtod(found + strlen(line), NULL);

@@ -120,16 +120,17 @@ set_control(void)
 	shm_control_write(fixture->shm, &control);
 }
 
+/* The version of the cluster is decided, or not. */
 static int
-setup(void **state)
+setup_with(bool decided)
 {
-	(void) state;
 	config.max_txn_ops = 128;
 	config.max_request_bytes = 1572864;
 	config.election_timeout = 1000;
 	config.quota_backend_bytes = 0;
 	fixture = fixture_create(8192, -1);
-	fixture_entry(fixture, ENTRY_CLUSTER_VERSION, "3.7.0", 5);
+	if (decided)
+		fixture_entry(fixture, ENTRY_CLUSTER_VERSION, "3.7.0", 5);
 	store_publish(fixture->store);
 	control = (ControlState){.cluster_id = CLUSTER_ID,
 							 .member_id = MEMBER_ID,
@@ -149,6 +150,20 @@ setup(void **state)
 	rpc_handlers(rpc, &handlers);
 	now_ns = rpc->now_ns;
 	return 0;
+}
+
+static int
+setup(void **state)
+{
+	(void) state;
+	return setup_with(true);
+}
+
+static int
+setup_undecided(void **state)
+{
+	(void) state;
+	return setup_with(false);
 }
 
 static int
@@ -545,6 +560,51 @@ test_metadata(void **state)
 	set_control();
 	client = begin_with_metadata(none, bytes_of("True"));
 	assert_string_equal(client->text, "");
+	call_end(client);
+}
+
+/* RPC-1: before a cluster version is decided nothing is served, learner or not; from then on for
+ * good. */
+static void
+test_not_capable(void **state)
+{
+	Client *client;
+
+	(void) state;
+	control.is_learner = 1;
+	set_control();
+	expect_failure(begin_range("a", "", true), RUSD_NOT_CAPABLE);
+	expect_failure(begin_put("a", 1), RUSD_NOT_CAPABLE);
+	control.is_learner = 0;
+	set_control();
+	fixture_entry(fixture, ENTRY_CLUSTER_VERSION, "3.7.0", 5);
+	store_publish(fixture->store);
+	client = begin_range("a", "", true);
+	assert_string_equal(client->text, "");
+	call_end(client);
+}
+
+static void
+test_health(void **state)
+{
+	Grpc__Health__V1__HealthCheckRequest check = GRPC__HEALTH__V1__HEALTH_CHECK_REQUEST__INIT;
+	Grpc__Health__V1__HealthListRequest list = GRPC__HEALTH__V1__HEALTH_LIST_REQUEST__INIT;
+	Client *client;
+
+	(void) state;
+	client = call_begin("/grpc.health.v1.Health/Check", &check);
+	assert_int_equal(client->reply.length, 2);
+	assert_memory_equal(client->reply.data, "\x08\x01", 2);
+	call_end(client);
+	check.service = (char *) (uintptr_t) "etcdserverpb.KV";
+	client = call_begin("/grpc.health.v1.Health/Check", &check);
+	assert_int_equal(client->code, 5);
+	assert_string_equal(client->text, "unknown service");
+	call_end(client);
+	/* One entry: "" is SERVING. */
+	client = call_begin("/grpc.health.v1.Health/List", &list);
+	assert_true(client->answered && client->code == 0);
+	assert_memory_equal(client->reply.data + client->reply.length - 4, "\x12\x02\x08\x01", 4);
 	call_end(client);
 }
 
@@ -1180,6 +1240,7 @@ test_http(void **state)
 								   "CORRUPT\n[+]serializable_read ok\n[+]non_learner ok\n\n");
 }
 
+#define TEST_UNDECIDED(name) cmocka_unit_test_setup_teardown(name, setup_undecided, teardown)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -1191,6 +1252,8 @@ main(void)
 		TEST(test_read_sees_what_was_answered),
 		TEST(test_interceptors),
 		TEST(test_metadata),
+		TEST_UNDECIDED(test_not_capable),
+		TEST(test_health),
 		TEST(test_refusals),
 		TEST(test_time_limits),
 		TEST(test_full_ring),

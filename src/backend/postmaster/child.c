@@ -163,8 +163,15 @@ run_child(Shm *shm, int kind, const Child *child, pid_t parent, int socket, cons
 		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 		if (getppid() != parent)
 			_exit(1);
+		/* What a terminal or a log rotation sends to everybody is not meant for it. */
 		for (int signal = 1; signal < NSIG; signal++)
-			(void) sigaction(signal, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
+		{
+			bool ignored = signal == SIGHUP || signal == SIGINT || signal == SIGUSR1 ||
+						   signal == SIGUSR2 || signal == SIGPIPE;
+
+			(void) sigaction(signal, &(struct sigaction){.sa_handler = ignored ? SIG_IGN : SIG_DFL},
+							 NULL);
+		}
 		sigemptyset(&none);
 		sigprocmask(SIG_SETMASK, &none, NULL);
 		log_set_process("startup");
@@ -185,6 +192,8 @@ run_child(Shm *shm, int kind, const Child *child, pid_t parent, int socket, cons
 		case PROC_CHECKPOINTER:
 			checkpointer_main();
 		case PROC_BACKEND:
+			/* Whoever takes a backend over shall not find the files of the node open in it. */
+			datadir_close_in_backend();
 			session_main(socket, peer);
 		case PROC_KIND_COUNT:
 			break;

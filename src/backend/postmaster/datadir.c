@@ -61,6 +61,15 @@ datadir_open(const char *path)
 }
 
 void
+datadir_close_in_backend(void)
+{
+	/* The record lock is the postmaster's own: closing our copy takes nothing from it. */
+	close(pid_file);
+	fs_os_close(my_fs);
+	my_fs = NULL;
+}
+
+void
 datadir_write_pid(void)
 {
 	char text[32];

@@ -68,6 +68,7 @@ static struct
 	bool announced;             /* ready was told to the service manager */
 	uint64_t checkpoint_asked;
 	uint64_t refused_logged_ns;
+	uint64_t accept_again_ns; /* after an error of accept: not before; 0: none */
 	int crash_kind;
 	uint64_t crash_index;
 	int crash_count;
@@ -84,7 +85,9 @@ static bool make_shared_memory(void);
 static bool start_essential(void);
 static void wait_for_events(const sigset_t *while_waiting);
 static int wait_ms(void);
+static bool accept_is_paused(void);
 static void accept_connections(const ListenSocket *listen_socket);
+static void pause_accepting(const char *address, int error);
 static void serve_connection(int socket, const struct sockaddr_storage *address, Listener listener);
 static void refuse_connection(int socket, const char *why);
 static void take_signals(void);
@@ -265,17 +268,13 @@ static void
 wait_for_events(const sigset_t *while_waiting)
 {
 	struct pollfd polled[LISTEN_MAX];
-	bool accepting =
-		node.state == NODE_STARTUP || node.state == NODE_RUN || node.state == NODE_CRASHED;
-	int count = accepting ? listen_count : 0;
+	/* Until the node can serve, connections wait in the accept queue (BOOT-25). */
+	int count = node.state == NODE_RUN && !accept_is_paused() ? listen_count : 0;
 	int timeout_ms = wait_ms();
 	struct timespec timeout = {.tv_sec = timeout_ms / 1000,
 							   .tv_nsec = (long) (timeout_ms % 1000) * 1000000};
 	int ready;
 
-	/* Until the node can serve, connections wait in the accept queue (BOOT-25). */
-	if (node.state != NODE_RUN)
-		count = 0;
 	for (int i = 0; i < count; i++)
 		polled[i] = (struct pollfd){.fd = listen_sockets[i].fd, .events = POLLIN};
 	ready = ppoll(polled, (nfds_t) count, timeout_ms < 0 ? NULL : &timeout, while_waiting);
@@ -293,7 +292,8 @@ wait_ms(void)
 {
 	uint64_t now;
 
-	if (node.state == NODE_RUN && node.announced && node.slots_dead == 0)
+	if (node.state == NODE_RUN && node.announced && node.slots_dead == 0 &&
+		node.accept_again_ns == 0)
 		return -1;
 	if (node.state_deadline_ns == 0)
 		return HOUSEKEEPING_MS;
@@ -301,6 +301,17 @@ wait_ms(void)
 	if (now >= node.state_deadline_ns)
 		return 0;
 	return (int) Min((node.state_deadline_ns - now) / NS_PER_MS + 1, HOUSEKEEPING_MS);
+}
+
+static bool
+accept_is_paused(void)
+{
+	if (node.accept_again_ns == 0)
+		return false;
+	if (clock_os.monotonic_ns(&clock_os) < node.accept_again_ns)
+		return true;
+	node.accept_again_ns = 0;
+	return false;
 }
 
 static void
@@ -320,10 +331,25 @@ accept_connections(const ListenSocket *listen_socket)
 			continue;
 		}
 		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-			log_warn("could not accept a connection", LOG_TEXT("address", listen_socket->address),
-					 LOG_ERRNO(errno));
+			pause_accepting(listen_socket->address, errno);
 		return;
 	}
+}
+
+/*
+ * Out of descriptors or memory: the connection stays in the queue and the socket readable, so
+ * asking again at once would only burn the processor that may bring relief.
+ */
+static void
+pause_accepting(const char *address, int error)
+{
+	uint64_t now = clock_os.monotonic_ns(&clock_os);
+
+	node.accept_again_ns = now + HOUSEKEEPING_MS * NS_PER_MS;
+	if (now - node.refused_logged_ns < NS_PER_S)
+		return;
+	node.refused_logged_ns = now;
+	log_warn("could not accept a connection", LOG_TEXT("address", address), LOG_ERRNO(error));
 }
 
 static void

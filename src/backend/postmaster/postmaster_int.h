@@ -19,6 +19,8 @@
  * died here to be gone.
  */
 extern bool datadir_open(const char *path);
+/* Backend: closes the data directory and postmaster.pid; the shared lock must stay. */
+extern void datadir_close_in_backend(void);
 /* Name of the postmaster in postmaster.pid. */
 extern void datadir_write_pid(void);
 

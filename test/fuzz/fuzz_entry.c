@@ -3,8 +3,8 @@
  *	  Any bytes as an entry: what entry_check lets pass must be safe to execute.
  *
  * The first byte is the kind, the rest the payload.  An accepted transaction is executed both with
- *all compares holding and with none, as the applier would: each step must go forward, and must meet
- *an op.
+ * all compares holding and with none, as the applier would: each step must go forward, and must meet
+ * an op.
  *
  * test/fuzz/fuzz_entry.c
  */

@@ -1,11 +1,11 @@
 /*
  * fuzz_wal_recovery.c
  *	  Any bytes as the segments of a log: recovery must say what is wrong, or find an end that it
- *finds again.
+ * finds again.
  *
  * The first byte: bit 0 makes headers and checksums right after the fuzzer has changed what they
- *cover, so that it gets behind them; the rest of it is the checkpoint's index.  What follows is cut
- *into files of 16 KiB, segments 1, 2, ...; the last one is filled up with zeros.
+ * cover, so that it gets behind them; the rest of it is the checkpoint's index.  What follows is cut
+ * into files of 16 KiB, segments 1, 2, ...; the last one is filled up with zeros.
  *
  * test/fuzz/fuzz_wal_recovery.c
  */

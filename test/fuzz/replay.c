@@ -1,10 +1,10 @@
 /*
  * replay.c
  *	  The other driver of the fuzz targets: runs the inputs in the files and folders named, once
- *each, and says so as TAP.
+ * each, and says so as TAP.
  *
  * So every build replays the corpus, also those without libFuzzer.  A finding ends the program by a
- *signal, which the runner of the tests counts as failed; the name of the input is printed before.
+ * signal, which the runner of the tests counts as failed; the name of the input is printed before.
  *
  * test/fuzz/replay.c
  */

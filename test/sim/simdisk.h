@@ -21,61 +21,62 @@
 
 typedef struct SimInode
 {
-	uint8_t    *live;			/* what reads see */
-	uint8_t    *durable;		/* what is on the platter */
-	uint8_t    *dirty;			/* one byte a sector: live may differ from durable */
-	uint64_t	live_size;
-	uint64_t	durable_size;
-	uint64_t	capacity;
-	unsigned	opened;			/* handles */
-	bool		unsynced;
+	uint8_t *live;    /* what reads see */
+	uint8_t *durable; /* what is on the platter */
+	uint8_t *dirty;   /* one byte a sector: live may differ from durable */
+	uint64_t live_size;
+	uint64_t durable_size;
+	uint64_t capacity;
+	unsigned opened; /* handles */
+	bool unsynced;
 } SimInode;
 
 typedef struct SimName
 {
-	char		name[64];
-	int			inode;
+	char name[64];
+	int inode;
 } SimName;
 
 typedef struct SimNames
 {
-	SimName    *names;
-	size_t		count;
-	size_t		capacity;
+	SimName *names;
+	size_t count;
+	size_t capacity;
 } SimNames;
 
 /* A change of names that is not durable yet. */
 typedef struct SimChange
 {
-	char		from[64];		/* removed, if not empty */
-	char		to[64];			/* put in place, if not empty */
-	int			inode;
+	char from[64]; /* removed, if not empty */
+	char to[64];   /* put in place, if not empty */
+	int inode;
 } SimChange;
 
 typedef struct SimDisk
 {
-	FileOps		ops;			/* first: a FileOps * is a SimDisk * */
-	ClockOps	clock;
-	uint64_t	now_ns;
-	SimRandom	random;
-	SimInode   *inodes;
-	size_t		inode_count;
-	SimNames	live;
-	SimNames	durable;
-	SimChange  *changes;
-	size_t		change_count;
-	size_t		change_capacity;
-	int		   *handles;		/* inode of each, -1: free */
-	size_t		handle_count;
+	FileOps ops; /* first: a FileOps * is a SimDisk * */
+	ClockOps clock;
+	uint64_t now_ns;
+	SimRandom random;
+	SimInode *inodes;
+	size_t inode_count;
+	SimNames live;
+	SimNames durable;
+	SimChange *changes;
+	size_t change_count;
+	size_t change_capacity;
+	int *handles; /* inode of each, -1: free */
+	size_t handle_count;
 	/* set by the test */
-	uint64_t	room;			/* bytes that all files together may have */
-	uint64_t	power_left;		/* calls that change something before the power is cut; UINT64_MAX: enough */
-	uint64_t	syncs_left;		/* syncs before one fails (and all after it) */
-	uint64_t	stall_ns;		/* what a sync takes */
+	uint64_t room; /* bytes that all files together may have */
+	uint64_t
+		power_left; /* calls that change something before the power is cut; UINT64_MAX: enough */
+	uint64_t syncs_left; /* syncs before one fails (and all after it) */
+	uint64_t stall_ns;   /* what a sync takes */
 	/* told */
-	bool		is_cut;			/* the power is off: every call fails until sim_disk_power_on */
-	uint64_t	writes;
-	uint64_t	syncs;
+	bool is_cut; /* the power is off: every call fails until sim_disk_power_on */
+	uint64_t writes;
+	uint64_t syncs;
 } SimDisk;
 
 extern SimDisk *sim_disk_create(uint64_t seed);
@@ -90,4 +91,4 @@ extern void sim_disk_power_cut(SimDisk *disk);
 /* For tests that damage what is stored: both kinds of content of a file, or NULL. */
 extern SimInode *sim_disk_inode(SimDisk *disk, const char *name);
 
-#endif							/* SIMDISK_H */
+#endif /* SIMDISK_H */

@@ -9,13 +9,13 @@
 
 typedef struct SimRandom
 {
-	uint64_t	state;
+	uint64_t state;
 } SimRandom;
 
 static inline uint64_t
 sim_random(SimRandom *random)
 {
-	uint64_t	z = (random->state += 0x9e3779b97f4a7c15);
+	uint64_t z = (random->state += 0x9e3779b97f4a7c15);
 
 	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
 	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
@@ -35,4 +35,4 @@ sim_percent(SimRandom *random, unsigned percent)
 	return sim_below(random, 100) < percent;
 }
 
-#endif							/* SIMRANDOM_H */
+#endif /* SIMRANDOM_H */

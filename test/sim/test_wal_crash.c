@@ -3,16 +3,16 @@
  *	  The log on a bad disk: appends, crashes at any point, recovers, and compares with a model.
  *
  * Each seed is one life of a log over several incarnations.  The real appender, writer, reader and
- *recovery run on one simulated disk, in one thread, in an order that the seed chooses; the power
- *fails, or all processes are killed, at any call that changes the disk, also in the middle of
- *recovery.  After each recovery:
+ * recovery run on one simulated disk, in one thread, in an order that the seed chooses; the power
+ * fails, or all processes are killed, at any call that changes the disk, also in the middle of
+ * recovery.  After each recovery:
  *
  *	  - every batch on disk is, byte for byte, a batch of the model, and they are a prefix of it;
  *	  - that prefix holds everything that flushed had covered, and the newest term and vote in it;
  *	  - a reader gives exactly the entries that are not void, up to the end and up to the commit
- *position;
+ * position;
  *	  - a bit flipped in any batch or header that the log proves to have been flushed makes recovery
- *refuse.
+ * refuse.
  *
  *		test_wal_crash [--seeds N] [--first S] [--corpus FOLDER]
  *
@@ -203,6 +203,52 @@ model_effective(const Model *model, uint64_t limit, size_t *count)
 /* ---- life of an incarnation
  * ------------------------------------------------------------------------ */
 
+/* A new leader: its first entry takes the place of some that are not promised.  True: it does. */
+static bool
+begin_term(World *world)
+{
+	HardState hard_state;
+	ModelRecord record = {.header = {.length = sizeof(HardState), .kind = ENTRY_HARD_STATE}};
+	uint8_t *place = wal_batch_add(&world->appender, ENTRY_HARD_STATE, 0, 0, sizeof(HardState));
+
+	REQUIRE(place != NULL);
+	world->term++;
+	world->vote = sim_random(&world->random);
+	hard_state = (HardState){.term = world->term,
+							 .vote = world->vote,
+							 .commit_index = world->commit_index,
+							 .commit_term = world->commit_term};
+	memcpy(place, &hard_state, sizeof(hard_state));
+	record.header.term = world->term; /* kept here for the model only */
+	record.content = world->vote;
+	*model_add_record(&world->model) = record;
+	if (world->last_index == world->promised_index || sim_percent(&world->random, 30))
+		return false;
+	world->last_index -= sim_below(&world->random, world->last_index - world->promised_index + 1);
+	seen.regressions++;
+	return true;
+}
+
+static bool
+append_entry(World *world, uint64_t most)
+{
+	uint32_t length = (uint32_t) sim_below(&world->random, most);
+	ModelRecord record = {.header = {.length = length,
+									 .kind = ENTRY_PUT,
+									 .index = world->last_index + 1,
+									 .term = world->term},
+						  .content = sim_random(&world->random)};
+	uint8_t *place =
+		wal_batch_add(&world->appender, ENTRY_PUT, record.header.index, record.header.term, length);
+
+	if (place == NULL)
+		return false;
+	fill_payload(place, &record);
+	*model_add_record(&world->model) = record;
+	world->last_index++;
+	return true;
+}
+
 static void
 append_batch(World *world)
 {
@@ -211,75 +257,22 @@ append_batch(World *world)
 	uint64_t most = wal_batch_bytes_max(&world->shm->layout);
 	uint64_t wanted = sim_percent(&world->random, 10) ? most : 200;
 	unsigned records = (unsigned) sim_below(&world->random, 6);
-	bool regressed = false;
+	bool regressed;
 
 	if (wal_batch_begin(&world->appender, Min(wanted, most)) != RUSD_OK)
 		return;
-	/* A new leader: its first entry takes the place of any that is not committed. */
-	if (sim_percent(&world->random, 8))
-	{
-		HardState hard_state;
-		ModelRecord record = {.header = {.length = sizeof(HardState), .kind = ENTRY_HARD_STATE}};
-		uint8_t *place = wal_batch_add(&world->appender, ENTRY_HARD_STATE, 0, 0, sizeof(HardState));
-
-		world->term++;
-		world->vote = sim_random(&world->random);
-		hard_state = (HardState){.term = world->term,
-								 .vote = world->vote,
-								 .commit_index = world->commit_index,
-								 .commit_term = world->commit_term};
-		REQUIRE(place != NULL);
-		memcpy(place, &hard_state, sizeof(hard_state));
-		record.header.term = world->term; /* kept here for the model only */
-		record.content = world->vote;
-		*model_add_record(model) = record;
-		if (world->last_index > world->promised_index && sim_percent(&world->random, 70))
-		{
-			world->last_index -=
-				sim_below(&world->random, world->last_index - world->promised_index + 1);
-			regressed = true;
-			records++;
-			seen.regressions++;
-		}
-	}
-	for (unsigned i = 0; i < records; i++)
-	{
-		/* What voids others is there at once, in the room that the batch was begun with. */
-		uint32_t length =
-			(uint32_t) sim_below(&world->random, sim_percent(&world->random, 10) ? most : 300);
-
-		if (regressed && i == 0)
-			length = Min(length, 96);
-		ModelRecord record = {.header = {.length = length,
-										 .kind = ENTRY_PUT,
-										 .index = world->last_index + 1,
-										 .term = world->term},
-							  .content = sim_random(&world->random)};
-		uint8_t *place = wal_batch_add(&world->appender, ENTRY_PUT, record.header.index,
-									   record.header.term, length);
-
-		if (place == NULL)
-			break;
-		fill_payload(place, &record);
-		*model_add_record(model) = record;
-		world->last_index++;
-	}
+	batch.position = world->appender.batch_position;
+	regressed = sim_percent(&world->random, 8) && begin_term(world);
+	/* What voids others is there at once, in the room that the batch was begun with. */
+	if (regressed)
+		REQUIRE(append_entry(world, 96));
+	while (records-- > 0 && append_entry(world, sim_percent(&world->random, 10) ? most : 300))
+		;
 	batch.count = model->record_count - batch.first;
 	batch.commit_index = world->commit_index;
 	batch.end = wal_batch_end(&world->appender, world->commit_index, world->commit_term);
 	if (regressed)
 		world->floor = batch.end;
-	{
-		const WalBatchHeader *header = NULL;
-		uint64_t length = sizeof(WalBatchHeader);
-
-		for (size_t i = 0; i < batch.count; i++)
-			length += wal_record_bytes(model->records[batch.first + i].header.length);
-		batch.position = batch.end - wal_batch_sectors((uint32_t) length);
-		header = (const WalBatchHeader *) (const void *) (world->shm->wal_buffers +
-														  batch.position % BUFFER_BYTES);
-		REQUIRE(header->position == batch.position);
-	}
 	/* Idle marks are no part of the model: recovery adds some of its own. */
 	if (batch.count > 0)
 		model_add_batch(model, batch);
@@ -582,19 +575,26 @@ try_recovery(World *world, SimDisk *disk, NodeRecovered *result)
 	return wal_recover(&disk->ops, result, failure_text, sizeof(failure_text));
 }
 
-/* Does flipping one bit of that batch, or of a header, which is proven to have been flushed, make
- * recovery refuse? */
+typedef struct Target
+{
+	WalName name;
+	uint64_t offset;
+	uint64_t length;
+	uint64_t candidates; /* among which it was chosen */
+} Target;
+
+/* Does flipping one bit of what is proven to have been flushed make recovery refuse? */
 static void
-flip(World *world, uint64_t sequence, uint64_t name_index, uint64_t offset, uint64_t length)
+flip(World *world, const Target *target)
 {
 	SimDisk *copy = sim_disk_copy(world->disk, sim_random(&world->random));
-	uint64_t byte = offset + sim_below(&world->random, length);
+	uint64_t byte = target->offset + sim_below(&world->random, target->length);
 	NodeRecovered result;
 	char name[WAL_NAME_BYTES];
 	SimInode *inode;
 	Status status;
 
-	wal_segment_name(name, sequence, name_index);
+	wal_segment_name(name, target->name.sequence, target->name.first_index);
 	inode = sim_disk_inode(copy, name);
 	Check(inode != NULL && byte < inode->live_size);
 	inode->live[byte] ^= (uint8_t) (1u << sim_below(&world->random, 8));
@@ -606,81 +606,95 @@ flip(World *world, uint64_t sequence, uint64_t name_index, uint64_t offset, uint
 	sim_disk_destroy(copy);
 }
 
-/* Picks a batch, or a header, among those that recovery reads and that are proven, and damages it.
- */
+/* What one segment on disk says. */
+typedef struct Seen
+{
+	bool is_opened;
+	uint64_t first_index; /* of its opening header */
+	uint64_t flushed;     /* the highest position that it tells to be flushed */
+} Seen;
+
+static Seen
+look_at_segment(World *world, const WalName *name)
+{
+	uint64_t begin = name->sequence * world->shm->layout.wal_segment_bytes;
+	uint64_t position = begin + WAL_HEADER_BYTES;
+	WalSegmentFile segment;
+	const WalBatchHeader *batch = NULL;
+	Seen told = {0};
+
+	wal_segment_init(&segment, &world->disk->ops);
+	if (wal_segment_find(&segment, name->sequence) == RUSD_OK && segment.is_opened)
+	{
+		told =
+			(Seen){.is_opened = true, .first_index = segment.opening.first_index, .flushed = begin};
+		while (wal_segment_batch(&segment, position, &batch) == RUSD_OK)
+		{
+			told.flushed = Max(told.flushed, batch->flushed);
+			position += wal_batch_sectors(batch->length);
+		}
+	}
+	wal_segment_destroy(&segment);
+	return told;
+}
+
+/* One of the batches of a segment that begin before proven, or a header of it, each as likely; candidates were seen before. */
+static void
+choose_target(World *world, const WalName *name, uint64_t proven, Target *target)
+{
+	uint64_t begin = name->sequence * world->shm->layout.wal_segment_bytes;
+	uint64_t position = begin + WAL_HEADER_BYTES;
+	WalSegmentFile segment;
+	const WalBatchHeader *batch = NULL;
+
+	wal_segment_init(&segment, &world->disk->ops);
+	Check(wal_segment_find(&segment, name->sequence) == RUSD_OK);
+	while (position < proven && wal_segment_batch(&segment, position, &batch) == RUSD_OK)
+	{
+		if (sim_below(&world->random, ++target->candidates) == 0)
+		{
+			target->name = *name;
+			target->offset = position - begin;
+			target->length = batch->length;
+		}
+		if (sim_below(&world->random, ++target->candidates) == 0)
+		{
+			target->name = *name;
+			target->offset = sim_percent(&world->random, 50) ? WAL_OPENING_OFFSET : 0;
+			target->length = sizeof(WalSegmentHeader);
+		}
+		position += wal_batch_sectors(batch->length);
+	}
+	wal_segment_destroy(&segment);
+}
+
+/* Picks a batch, or a header, among those that recovery reads and that are proven, and damages it. */
 static void
 damage_something(World *world)
 {
-	uint64_t bytes = world->shm->layout.wal_segment_bytes;
+	Target target = {0};
 	uint64_t proven = 0;
-	uint64_t end = 0;
-	uint64_t target = 0;
-	uint64_t target_length = 0;
-	uint64_t target_index = 0;
-	uint64_t candidates = 0;
 	WalName *names = NULL;
 	size_t count = 0;
-	WalSegmentFile segment;
+	size_t first_read = 0;
 
 	Check(wal_list_segments(&world->disk->ops, &names, &count) == RUSD_OK);
-	wal_segment_init(&segment, &world->disk->ops);
-	/* What does the log prove?  The last segment's beginning, and the highest flushed position
-	 * told. */
-	for (size_t pass = 0; pass < 2; pass++)
+	for (size_t i = 0; i < count; i++)
 	{
-		for (size_t i = 0; i < count; i++)
-		{
-			uint64_t begin = names[i].sequence * bytes;
-			uint64_t position = begin + WAL_HEADER_BYTES;
-			const WalBatchHeader *batch = NULL;
-			/* Segments before the checkpoint are not read. */
-			bool is_read;
+		Seen told = look_at_segment(world, &names[i]);
 
-			if (wal_segment_find(&segment, names[i].sequence) != RUSD_OK || !segment.is_opened)
-				continue;
-			if (pass == 0)
-				proven = Max(proven, begin);
-			is_read = true;
-			for (size_t j = i + 1; j < count && pass == 1; j++)
-			{
-				WalSegmentFile later;
-
-				wal_segment_init(&later, &world->disk->ops);
-				if (wal_segment_find(&later, names[j].sequence) == RUSD_OK && later.is_opened &&
-					later.opening.first_index <= world->model.durable_index + 1)
-					is_read = false;
-				wal_segment_destroy(&later);
-			}
-			while (wal_segment_batch(&segment, position, &batch) == RUSD_OK)
-			{
-				if (pass == 0)
-					proven = Max(proven, batch->flushed);
-				if (pass == 1 && is_read && position < proven)
-				{
-					if (sim_below(&world->random, ++candidates) == 0)
-					{
-						target = position;
-						target_length = batch->length;
-						target_index = names[i].first_index;
-					}
-					/* The header of a segment that holds something proven: both of them. */
-					if (sim_below(&world->random, ++candidates) == 0)
-					{
-						target = begin + (sim_percent(&world->random, 50) ? WAL_OPENING_OFFSET : 0);
-						target_length = sizeof(WalSegmentHeader);
-						target_index = names[i].first_index;
-					}
-				}
-				position += wal_batch_sectors(batch->length);
-				end = position;
-			}
-		}
+		proven = Max(proven, told.flushed);
+		if (told.is_opened && told.first_index <= world->model.durable_index + 1)
+			first_read = i;
 	}
-	(void) end;
-	wal_segment_destroy(&segment);
+	for (size_t i = first_read; i < count; i++)
+	{
+		if (look_at_segment(world, &names[i]).is_opened)
+			choose_target(world, &names[i], proven, &target);
+	}
 	free(names);
-	if (candidates > 0)
-		flip(world, target / bytes, target_index, target % bytes, target_length);
+	if (target.candidates > 0)
+		flip(world, &target);
 }
 
 /* Everything that must hold once recovery has succeeded. */
@@ -828,10 +842,7 @@ begin_log(World *world)
 {
 	RaftConfiguration configuration = {.member_count = 1};
 	InitialEntry entry = {.kind = ENTRY_EMPTY, .payload = {(const uint8_t *) "initial-entry", 13}};
-	ModelRecord record = {
-		.header = {.length = sizeof(HardState), .kind = ENTRY_HARD_STATE, .term = 1}};
 
-	(void) record;
 	configuration.members[0].id = 22;
 	/* A crash before the log is there leaves none: it is begun again. */
 	while (wal_initialize(&world->disk->ops, world->shm->layout.wal_segment_bytes, 11, 22,

@@ -3,9 +3,9 @@
  *	  Could this entry be executed safely?  Judged before a byte of it enters the log.
  *
  * Pure; any process.  Time linear in the length, no recursion, no allocation: a transaction's
- *nesting is followed with a stack of fixed size.  A transaction nests no deeper than it may have
- *operations (--max-txn-ops), because a nested one is an operation of its parent; ENTRY_DEPTH_MAX is
- *far above what that parameter is used for.
+ * nesting is followed with a stack of fixed size.  A transaction nests no deeper than it may have
+ * operations (--max-txn-ops), because a nested one is an operation of its parent; ENTRY_DEPTH_MAX is
+ * far above what that parameter is used for.
  *
  * src/backend/format/entrycheck.c
  */

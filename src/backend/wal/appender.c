@@ -3,8 +3,8 @@
  *	  Forms batches in the WAL buffers and publishes them.
  *
  * Runs in raft.  Blocks on nothing: where there is no room it says so.  Owns positions->appended
- *and the bytes of the buffers at and behind it; what is before it is never changed [wal-1], and
- *bytes are overwritten only below both flushed and applied position [wal-2].
+ * and the bytes of the buffers at and behind it; what is before it is never changed [wal-1], and
+ * bytes are overwritten only below both flushed and applied position [wal-2].
  *
  * src/backend/wal/appender.c
  */

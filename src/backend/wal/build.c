@@ -3,7 +3,7 @@
  *	  Writes a whole segment at start: the first one of a log, or recovery's copy of the last one.
  *
  * Startup process.  Nothing counts before the file has a segment's name, and it gets that when all
- *of it is synced [wal-5].
+ * of it is synced [wal-5].
  *
  * src/backend/wal/build.c
  */

@@ -3,7 +3,7 @@
  *	  Makes the log of a new member: one segment with the entries that the cluster begins with.
  *
  * Startup process.  Killed at any point, it leaves no file with a segment's name: the next start
- *begins again.
+ * begins again.
  *
  * src/backend/wal/initialize.c
  */

@@ -1,15 +1,15 @@
 /*
  * prepare.c
  *	  Walwriter's supply of segments: prepares the next one and a spare one, removes what is no
- *longer needed.
+ * longer needed.
  *
  * Runs in walwriter, between flushes, in slices that are short beside a flush or are paced by the
- *log, so that raft seldom waits for a segment and a flush seldom waits for a slice.  A file is
- *filled and synced before it gets a segment's name, and the folder is synced before the segment
+ * log, so that raft seldom waits for a segment and a flush seldom waits for a slice.  A file is
+ * filled and synced before it gets a segment's name, and the folder is synced before the segment
  * counts as ready [wal-5]; so writes to the log never need room.
  *
  * Where files come from: what recovery found prepared and never used, segments no longer needed,
- *and only then new ones, filled with zeros (doc/decisions/0020).
+ * and only then new ones, filled with zeros (doc/decisions/0020).
  *
  * src/backend/wal/prepare.c
  */

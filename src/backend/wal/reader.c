@@ -1,13 +1,13 @@
 /*
  * reader.c
  *	  Reads the log: entries up to a position that the caller was given, without those that later
- *ones up to there void.
+ * ones up to there void.
  *
  * Runs in the applier (and in peers).  From the WAL buffers where they hold it, else from segments.
- *A record of index i voids every earlier record of index i or above; so before the first record
- *before a new limit is handed out, the batches up to the limit are looked through for records whose
- *index does not rise.  They are rare: for what recovery has seen it tells whether there are any,
- *and in the buffers it costs a look at each record's header, which is read soon after anyway.
+ * A record of index i voids every earlier record of index i or above; so before the first record
+ * before a new limit is handed out, the batches up to the limit are looked through for records whose
+ * index does not rise.  They are rare: for what recovery has seen it tells whether there are any,
+ * and in the buffers it costs a look at each record's header, which is read soon after anyway.
  *
  * src/backend/wal/reader.c
  */

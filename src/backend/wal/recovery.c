@@ -3,9 +3,9 @@
  *	  Finds the end of the log after a stop or a crash, and tells damage from a torn write.
  *
  * Startup process.  What proves that a batch was flushed: a later batch whose flushed position lies
- *behind it, or an opened segment after its own, for a segment is opened only when all before it is
- *synced [wal-3].  A bad batch that was flushed is damage, and the node does not start.  Any other
- *bad batch is the end.
+ * behind it, or an opened segment after its own, for a segment is opened only when all before it is
+ * synced [wal-3].  A bad batch that was flushed is damage, and the node does not start.  Any other
+ * bad batch is the end.
  *
  * Only the segments from the one that holds the first entry after the checkpoint are read.
  *

@@ -3,9 +3,9 @@
  *	  Recovery's copy of the last segment into a fresh file with a new salt.
  *
  * Startup process.  The copy has the same sequence number and the same positions; it takes the old
- *file's name by one rename, when all of it is synced.  So before the rename the old file is the log
- *and after it the new one, and what lay behind the cut is gone with the old file: no batch there
- *can ever be read again [wal-5].  What was only in the kernel's cache is durable then.
+ * file's name by one rename, when all of it is synced.  So before the rename the old file is the log
+ * and after it the new one, and what lay behind the cut is gone with the old file: no batch there
+ * can ever be read again [wal-5].  What was only in the kernel's cache is durable then.
  *
  * src/backend/wal/rewrite.c
  */

@@ -18,23 +18,23 @@ extern uint32_t wal_new_salt(uint32_t other);
  * Makes a new file, in place of one of that name: that one is not written to, since its inode may be a segment on disk still, where a crash came
  * between a rename and the sync of the folder.  A handle or -errno.
  */
-extern int	wal_create_file(FileOps *fs, const char *name);
+extern int wal_create_file(FileOps *fs, const char *name);
 
 /* ---- build.c: a segment written in one go, at start --------------------------------------------------- */
 typedef struct SegmentBuild
 {
-	FileOps    *fs;
-	const char *name;			/* under which it is written */
-	int			file;
-	bool		is_new;			/* no blocks yet: what is not written is filled with zeros */
-	uint64_t	name_index;		/* first index in the file's name */
-	WalSegmentHeader header;	/* of the opening kind, without checksum */
-	uint64_t	position;		/* of the next batch */
-	uint32_t	crc;			/* of the batch before */
-	uint64_t	written;		/* offset in the file up to which staging was written out */
-	uint32_t	staged;
-	uint8_t    *staging;
-	uint32_t	capacity;
+	FileOps *fs;
+	const char *name; /* under which it is written */
+	int file;
+	bool is_new;             /* no blocks yet: what is not written is filled with zeros */
+	uint64_t name_index;     /* first index in the file's name */
+	WalSegmentHeader header; /* of the opening kind, without checksum */
+	uint64_t position;       /* of the next batch */
+	uint32_t crc;            /* of the batch before */
+	uint64_t written;        /* offset in the file up to which staging was written out */
+	uint32_t staged;
+	uint8_t *staging;
+	uint32_t capacity;
 } SegmentBuild;
 
 /* header: all but checksum and flags' WAL_HEADER_OPENING.  With reuse the file exists and has its blocks. */
@@ -60,11 +60,12 @@ extern Status wal_rewrite_segment(WalSegmentFile *segment, const WalName *name, 
 /* ---- prepare.c: walwriter's supply of segments ------------------------------------------------------------ */
 typedef struct WalSupply WalSupply;
 
-extern Status wal_supply_create(Shm *shm, FileOps *fs, const ClockOps *clock, bool keep_all, uint64_t keep_bytes,
-								WalSupply **result);
+extern Status wal_supply_create(Shm *shm, FileOps *fs, const ClockOps *clock, bool keep_all,
+								uint64_t keep_bytes, WalSupply **result);
 extern void wal_supply_destroy(WalSupply *supply);
 /* The writer begins to write into that segment, whose opening header says first_index: tells its name. */
-extern void wal_supply_enter(WalSupply *supply, uint64_t sequence, uint64_t first_index, char name[WAL_NAME_BYTES]);
+extern void wal_supply_enter(WalSupply *supply, uint64_t sequence, uint64_t first_index,
+							 char name[WAL_NAME_BYTES]);
 /*
  * One slice: of preparing, or one removal.  busy: the log has work, so only what must be done now to keep ahead of it.  RUSD_OK: did
  * something; RUSD_AGAIN; RUSD_IO with what and error set.
@@ -73,4 +74,4 @@ extern Status wal_supply_step(WalSupply *supply, bool busy, const char **what, i
 /* Would it do something soon, without having been woken? */
 extern bool wal_supply_is_hungry(const WalSupply *supply);
 
-#endif							/* WAL_INT_H */
+#endif /* WAL_INT_H */

@@ -3,10 +3,10 @@
  *	  Puts the WAL buffers on disk: one write and one sync for all that has gathered.
  *
  * Runs in walwriter.  May block on the log's disk and on nothing else.  Owns written, flushed and
- *committed_by_flush, which are advanced only after what they say has happened [wal-4].
+ * committed_by_flush, which are advanced only after what they say has happened [wal-4].
  *
  * A failed write or sync ends the node: after a failed sync the kernel may have dropped our pages,
- *and a second sync would not tell.
+ * and a second sync would not tell.
  *
  * src/backend/wal/writer.c
  */

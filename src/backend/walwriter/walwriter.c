@@ -3,7 +3,7 @@
  *	  Process walwriter: the loop around wal_writer_step.
  *
  * May block on the log's disk and on nothing else.  A clean stop leaves nothing behind: by then
- *raft has appended its last batch, the idle mark, and has left, so the last turn writes it.
+ * raft has appended its last batch, the idle mark, and has left, so the last turn writes it.
  *
  * src/backend/walwriter/walwriter.c
  */

@@ -42,29 +42,29 @@ extern const char *entry_kind_name(uint32_t kind);
 /* Identity of a request; answered only where all match. */
 typedef struct RequestId
 {
-	uint64_t	member_id;
-	uint64_t	incarnation;	/* of the shared memory */
-	uint64_t	sequence;		/* of the backend, from 1 */
-	uint32_t	slot;
-	uint32_t	generation;
+	uint64_t member_id;
+	uint64_t incarnation; /* of the shared memory */
+	uint64_t sequence;    /* of the backend, from 1 */
+	uint32_t slot;
+	uint32_t generation;
 } RequestId;
 
 typedef struct EntryHeader
 {
-	RequestId	id;				/* member_id 0: nobody waits for an answer */
-	uint32_t	flags;			/* ENTRY_WANTS_PIN */
-	uint32_t	reserved;
+	RequestId id;   /* member_id 0: nobody waits for an answer */
+	uint32_t flags; /* ENTRY_WANTS_PIN */
+	uint32_t reserved;
 } EntryHeader;
 
 StaticAssert(sizeof(EntryHeader) == 40, "disk format");
 
-#define ENTRY_WANTS_PIN 1		/* the answer is read from the store: count it in the result pin */
+#define ENTRY_WANTS_PIN 1 /* the answer is read from the store: count it in the result pin */
 
 typedef enum OpKind
 {
 	OP_PUT = 1,
 	OP_DELETE,
-	OP_RANGE,					/* only its revision matters to the applier (TXN-30) */
+	OP_RANGE, /* only its revision matters to the applier (TXN-30) */
 	OP_TXN,
 	OP_COMPARE,
 	OP_JUMP
@@ -72,14 +72,15 @@ typedef enum OpKind
 
 typedef struct OpHeader
 {
-	uint32_t	length;			/* of header, bytes and padding; a multiple of 8 */
-	uint16_t	kind;			/* OpKind */
-	uint16_t	flags;			/* OP_... */
-	uint32_t	key_length;
-	uint32_t	end_length;		/* range_end as the client sent it (KV-20 to KV-23) */
-	uint32_t	value_length;	/* put: value; compare by VALUE: operand */
-	uint32_t	target;			/* compare: target | result << 8.  txn: number of compares that follow */
-	int64_t		number;			/* put: lease; range: revision; compare: operand; jump: offset to go on at; txn: else_offset */
+	uint32_t length; /* of header, bytes and padding; a multiple of 8 */
+	uint16_t kind;   /* OpKind */
+	uint16_t flags;  /* OP_... */
+	uint32_t key_length;
+	uint32_t end_length;   /* range_end as the client sent it (KV-20 to KV-23) */
+	uint32_t value_length; /* put: value; compare by VALUE: operand */
+	uint32_t target;       /* compare: target | result << 8.  txn: number of compares that follow */
+	int64_t
+		number; /* put: lease; range: revision; compare: operand; jump: offset to go on at; txn: else_offset */
 } OpHeader;
 
 StaticAssert(sizeof(OpHeader) == 32, "disk format");
@@ -90,16 +91,16 @@ StaticAssert(sizeof(OpHeader) == 32, "disk format");
 
 typedef struct EntryCompact
 {
-	int64_t		revision;
-	uint32_t	physical;
-	uint32_t	reserved;
+	int64_t revision;
+	uint32_t physical;
+	uint32_t reserved;
 } EntryCompact;
 
 typedef struct EntryAlarm
 {
-	uint32_t	action;			/* GET 0, ACTIVATE 1, DEACTIVATE 2 */
-	uint32_t	alarm;			/* NONE 0, NOSPACE 1, CORRUPT 2 */
-	uint64_t	member_id;
+	uint32_t action; /* GET 0, ACTIVATE 1, DEACTIVATE 2 */
+	uint32_t alarm;  /* NONE 0, NOSPACE 1, CORRUPT 2 */
+	uint64_t member_id;
 } EntryAlarm;
 
 typedef enum MemberAction
@@ -108,30 +109,30 @@ typedef enum MemberAction
 	MEMBER_REMOVE,
 	MEMBER_UPDATE,
 	MEMBER_PROMOTE,
-	MEMBER_PUBLISH				/* MEMBER_ATTRIBUTES: name and client URLs */
+	MEMBER_PUBLISH /* MEMBER_ATTRIBUTES: name and client URLs */
 } MemberAction;
 
 /* Strings follow: name (always, if empty too), then the peer URLs, then the client URLs, each of them a uint32_t length and its bytes, unpadded. */
 typedef struct EntryMember
 {
-	uint64_t	member_id;
-	uint32_t	action;
-	uint32_t	is_learner;
-	uint32_t	max_learners;
-	uint32_t	name_length;	/* the same that stands before the name */
-	uint32_t	peer_url_count;
-	uint32_t	client_url_count;
+	uint64_t member_id;
+	uint32_t action;
+	uint32_t is_learner;
+	uint32_t max_learners;
+	uint32_t name_length; /* the same that stands before the name */
+	uint32_t peer_url_count;
+	uint32_t client_url_count;
 } EntryMember;
 
 /* One op, decoded: pointers into the payload. */
 typedef struct Op
 {
-	const OpHeader *header;		/* may be unaligned to nothing: payloads are 8-aligned in buffers */
-	Bytes		key;
-	Bytes		range_end;
-	Bytes		value;
-	uint32_t	offset;			/* of this op from the first */
-	uint32_t	next;			/* offset behind it */
+	const OpHeader *header; /* may be unaligned to nothing: payloads are 8-aligned in buffers */
+	Bytes key;
+	Bytes range_end;
+	Bytes value;
+	uint32_t offset; /* of this op from the first */
+	uint32_t next;   /* offset behind it */
 } Op;
 
 /* Deepest nesting of transactions that entry_check lets pass; a backend refuses deeper ones. */
@@ -147,9 +148,11 @@ extern Status entry_check(uint32_t kind, const uint8_t *payload, size_t length);
 extern void op_at(const uint8_t *ops, uint32_t offset, Op *op);
 
 /* Writes one op at buffer (8-aligned), or with buffer NULL only tells its length. */
-extern uint32_t op_encode(uint8_t *buffer, const OpHeader *template, Bytes key, Bytes range_end, Bytes value);
+extern uint32_t op_encode(uint8_t *buffer, const OpHeader *template, Bytes key, Bytes range_end,
+						  Bytes value);
 
 /* One line for people: kind, sizes, keys shortened.  For waldump and logs; truncated to size. */
-extern void entry_describe(uint32_t kind, const uint8_t *payload, size_t length, char *buffer, size_t size);
+extern void entry_describe(uint32_t kind, const uint8_t *payload, size_t length, char *buffer,
+						   size_t size);
 
-#endif							/* FORMAT_ENTRY_H */
+#endif /* FORMAT_ENTRY_H */

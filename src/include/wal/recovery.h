@@ -13,22 +13,24 @@
 /* Written by the startup process before any other is forked; read by all. */
 typedef struct NodeRecovered
 {
-	uint64_t	cluster_id;
-	uint64_t	member_id;
-	HardState	hard_state;		/* newest term, vote, commit known on disk */
+	uint64_t cluster_id;
+	uint64_t member_id;
+	HardState hard_state; /* newest term, vote, commit known on disk */
 	RaftConfiguration configuration;
-	uint64_t	last_index;		/* of the log */
-	uint64_t	last_term;
-	uint64_t	commit_position;	/* end of the last batch up to which all entries are committed: a batch that also holds later ones than
+	uint64_t last_index; /* of the log */
+	uint64_t last_term;
+	uint64_t
+		commit_position; /* end of the last batch up to which all entries are committed: a batch that also holds later ones than
 								 * commit_index is not among them */
-	uint64_t	last_regression;	/* position of the last batch with a record that voids earlier ones; 0: none was seen */
-	uint64_t	replay_position;	/* position of a batch from which the applier must read */
-	uint64_t	log_end;		/* where the next batch goes: the WAL buffers begin here */
-	uint32_t	previous_crc;	/* of the last batch */
-	uint32_t	segment_salt;	/* of the segment that log_end lies in */
-	uint64_t	next_sequence;	/* of the next segment to prepare */
-	uint64_t	applied_index;	/* of the checkpoint */
-	uint64_t	applied_term;
+	uint64_t
+		last_regression; /* position of the last batch with a record that voids earlier ones; 0: none was seen */
+	uint64_t replay_position; /* position of a batch from which the applier must read */
+	uint64_t log_end;         /* where the next batch goes: the WAL buffers begin here */
+	uint32_t previous_crc;    /* of the last batch */
+	uint32_t segment_salt;    /* of the segment that log_end lies in */
+	uint64_t next_sequence;   /* of the next segment to prepare */
+	uint64_t applied_index;   /* of the checkpoint */
+	uint64_t applied_term;
 } NodeRecovered;
 
 /*
@@ -37,12 +39,13 @@ typedef struct NodeRecovered
  */
 typedef struct InitialEntry
 {
-	uint32_t	kind;
-	Bytes		payload;
+	uint32_t kind;
+	Bytes payload;
 } InitialEntry;
 
-extern Status wal_initialize(FileOps *fs, uint64_t segment_bytes, uint64_t cluster_id, uint64_t member_id,
-							 const RaftConfiguration *configuration, const InitialEntry *entries, uint32_t count);
+extern Status wal_initialize(FileOps *fs, uint64_t segment_bytes, uint64_t cluster_id,
+							 uint64_t member_id, const RaftConfiguration *configuration,
+							 const InitialEntry *entries, uint32_t count);
 
 /*
  * Finds the end of the log and copies its last segment, as far as it is valid, into a fresh file with a new salt, which takes the place of the old one once
@@ -50,9 +53,10 @@ extern Status wal_initialize(FileOps *fs, uint64_t segment_bytes, uint64_t clust
  * message: the log is damaged before a position that a later batch proves flushed, or does not reach from applied_index on.  RUSD_NOT_FOUND: there is no log.
  * Harmless to repeat, and to be killed in at any point.
  */
-extern Status wal_recover(FileOps *fs, struct NodeRecovered *result, char *message, size_t message_size);
+extern Status wal_recover(FileOps *fs, struct NodeRecovered *result, char *message,
+						  size_t message_size);
 
 /* Segment size that the newest segment header tells; RUSD_NOT_FOUND: no log. */
 extern Status wal_segment_bytes_on_disk(FileOps *fs, uint64_t *segment_bytes);
 
-#endif							/* WAL_RECOVERY_H */
+#endif /* WAL_RECOVERY_H */

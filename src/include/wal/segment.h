@@ -20,8 +20,8 @@
 
 typedef struct WalName
 {
-	uint64_t	sequence;
-	uint64_t	first_index;	/* of the name */
+	uint64_t sequence;
+	uint64_t first_index; /* of the name */
 } WalName;
 
 /* All segments in the folder, ascending; caller frees *names.  RUSD_NOT_FOUND: there is no folder. */
@@ -29,18 +29,18 @@ extern Status wal_list_segments(FileOps *fs, WalName **names, size_t *count);
 
 typedef struct WalSegmentFile
 {
-	FileOps    *fs;
-	int			file;			/* -1: none is open */
-	uint64_t	sequence;
-	uint64_t	segment_bytes;
-	uint32_t	salt;
-	bool		is_opened;		/* the opening header is whole */
+	FileOps *fs;
+	int file; /* -1: none is open */
+	uint64_t sequence;
+	uint64_t segment_bytes;
+	uint32_t salt;
+	bool is_opened; /* the opening header is whole */
 	WalSegmentHeader prepared;
 	WalSegmentHeader opening;
-	uint8_t    *window;			/* kept when another segment is opened */
-	uint64_t	window_begin;	/* offset in the file */
-	uint64_t	window_length;
-	uint64_t	window_capacity;
+	uint8_t *window;       /* kept when another segment is opened */
+	uint64_t window_begin; /* offset in the file */
+	uint64_t window_length;
+	uint64_t window_capacity;
 } WalSegmentFile;
 
 /* To begin with: no file, no window. */
@@ -59,6 +59,7 @@ extern void wal_segment_destroy(WalSegmentFile *segment);
 /*
  * The batch at position, valid until the next call.  RUSD_END: there is none whose checksum is right.  RUSD_IO, RUSD_NO_MEMORY.  The caller compares previous_crc.
  */
-extern Status wal_segment_batch(WalSegmentFile *segment, uint64_t position, const WalBatchHeader **batch);
+extern Status wal_segment_batch(WalSegmentFile *segment, uint64_t position,
+								const WalBatchHeader **batch);
 
-#endif							/* WAL_SEGMENT_H */
+#endif /* WAL_SEGMENT_H */

@@ -16,28 +16,31 @@
 /* ---- raft: append ------------------------------------------------------------------------------ */
 typedef struct WalAppender
 {
-	Shm		   *shm;
-	uint64_t	position;		/* end of the last batch */
-	uint64_t	log_begin;		/* of this incarnation: the buffers hold nothing before it */
-	uint64_t	last_index;		/* of the replicated record appended last */
-	uint32_t	previous_crc;
+	Shm *shm;
+	uint64_t position;   /* end of the last batch */
+	uint64_t log_begin;  /* of this incarnation: the buffers hold nothing before it */
+	uint64_t last_index; /* of the replicated record appended last */
+	uint32_t previous_crc;
 	/* the open batch */
-	uint64_t	batch_position;
-	uint64_t	batch_limit;	/* end of the room that it may use */
-	uint64_t	batch_hard_state;	/* offset of the HARD_STATE record's payload in it, 0: none */
-	uint64_t	batch_last_index;
-	uint32_t	batch_length;	/* 0: no batch is open */
-	uint32_t	record_count;
+	uint64_t batch_position;
+	uint64_t batch_limit;      /* end of the room that it may use */
+	uint64_t batch_hard_state; /* offset of the HARD_STATE record's payload in it, 0: none */
+	uint64_t batch_last_index;
+	uint32_t batch_length; /* 0: no batch is open */
+	uint32_t record_count;
 	/* repeated at the head of each segment */
-	HardState	hard_state;
+	HardState hard_state;
 	RaftConfiguration configuration;
-	uint64_t	marked;			/* end of the last batch if it was an idle mark that tells all before it flushed, else 0 */
+	uint64_t
+		marked; /* end of the last batch if it was an idle mark that tells all before it flushed, else 0 */
 } WalAppender;
 
 /* Takes hard state, configuration and last index from shm->recovered; position and previous_crc are its log_end and previous_crc. */
-extern void wal_appender_init(WalAppender *appender, Shm *shm, uint64_t position, uint32_t previous_crc);
+extern void wal_appender_init(WalAppender *appender, Shm *shm, uint64_t position,
+							  uint32_t previous_crc);
 /* The configuration has changed: it goes into the headers of segments opened from now on. */
-extern void wal_appender_set_configuration(WalAppender *appender, const RaftConfiguration *configuration);
+extern void wal_appender_set_configuration(WalAppender *appender,
+										   const RaftConfiguration *configuration);
 
 /* Most bytes of records that one batch can hold: a quarter of the smaller of buffers and segment, less the header. */
 extern uint64_t wal_batch_bytes_max(const ShmLayout *layout);
@@ -52,7 +55,8 @@ extern Status wal_batch_begin(WalAppender *appender, uint64_t bytes);
  * Adds a record in place: returns where to copy its payload to (8-aligned), NULL if it does not fit into this batch.  The payload must be
  * there when the batch ends; that of a HARD_STATE record is a HardState, and goes into segment headers from then on.
  */
-extern uint8_t *wal_batch_add(WalAppender *appender, uint32_t kind, uint64_t index, uint64_t term, uint32_t length);
+extern uint8_t *wal_batch_add(WalAppender *appender, uint32_t kind, uint64_t index, uint64_t term,
+							  uint32_t length);
 /*
  * Closes it: checksums, publishes appended, wakes walwriter.  Returns its end; an entry is durable when flushed >= that.
  *
@@ -75,7 +79,8 @@ typedef struct WalWriter WalWriter;
 /*
  * Memory of its own only; the log is as wal_recover left it.  keep_all: no segment is ever removed or recycled (--wal-keep-all).
  */
-extern Status wal_writer_create(Shm *shm, FileOps *fs, const ClockOps *clock, bool keep_all, uint64_t keep_bytes, WalWriter **result);
+extern Status wal_writer_create(Shm *shm, FileOps *fs, const ClockOps *clock, bool keep_all,
+								uint64_t keep_bytes, WalWriter **result);
 /*
  * One turn: one write and one sync for all that has gathered (one more of each where it spans segments), then advances written, flushed
  * and, from ceiling and floor, committed_by_flush, and sets the latches of applier and raft (positions->flush_wanted) as needed; then a slice of
@@ -85,7 +90,7 @@ extern Status wal_writer_create(Shm *shm, FileOps *fs, const ClockOps *clock, bo
  */
 extern Status wal_writer_step(WalWriter *writer);
 /* After RUSD_AGAIN: how long walwriter may sleep if its latch stays unset. */
-extern int	wal_writer_sleep_ms(const WalWriter *writer);
+extern int wal_writer_sleep_ms(const WalWriter *writer);
 extern void wal_writer_destroy(WalWriter *writer);
 /* After RUSD_IO: what failed, and the negative errno. */
 extern const char *wal_writer_failure(const WalWriter *writer, int *error);
@@ -94,8 +99,8 @@ extern const char *wal_writer_failure(const WalWriter *writer, int *error);
 typedef struct WalRecord
 {
 	WalRecordHeader header;
-	const uint8_t *payload;		/* valid until the next call */
-	uint64_t	end;			/* position behind the batch that holds it */
+	const uint8_t *payload; /* valid until the next call */
+	uint64_t end;           /* position behind the batch that holds it */
 } WalRecord;
 
 typedef struct WalReader WalReader;
@@ -116,4 +121,4 @@ extern Status wal_reader_next(WalReader *reader, uint64_t limit, WalRecord *reco
 /* Position before which this reader needs nothing any more. */
 extern uint64_t wal_reader_position(const WalReader *reader);
 
-#endif							/* WAL_WAL_H */
+#endif /* WAL_WAL_H */

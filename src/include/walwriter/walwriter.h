@@ -9,4 +9,4 @@
 
 does_not_return extern void walwriter_main(void);
 
-#endif							/* WALWRITER_H */
+#endif /* WALWRITER_H */

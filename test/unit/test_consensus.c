@@ -631,6 +631,28 @@ a_full_disk_refuses_all_but_what_frees(void **state)
 	end_world(world);
 }
 
+/* Who has his refusal in the middle of a large proposal puts no more of it; what he puts next is heard. */
+static void
+a_refused_proposal_need_not_be_completed(void **state)
+{
+	World *world = begin_ready();
+	Backend backend;
+
+	(void) state;
+	begin_backend(world, &backend);
+	atomic_store(&world->shm->segments->no_room, 1);
+	assert_false(propose(&backend, ENTRY_PUT, 200000, 30, 0));
+	settle(world);
+	assert_int_equal(answer(&backend), RUSD_NOSPACE);
+	free(backend.payload);
+	atomic_store(&world->shm->segments->no_room, 0);
+	assert_true(propose(&backend, ENTRY_PUT, 10, 1, 0));
+	settle(world);
+	assert_int_equal(world->seen_count, 1);
+	assert_int_equal(world->seen[0].hash, hash_of_put(10));
+	end_world(world);
+}
+
 static void
 pages_are_reserved_until_applied(void **state)
 {
@@ -925,6 +947,7 @@ main(void)
 		cmocka_unit_test(a_request_that_is_too_large_is_refused),
 		cmocka_unit_test(an_applier_far_behind_stops_proposals),
 		cmocka_unit_test(a_full_disk_refuses_all_but_what_frees),
+		cmocka_unit_test(a_refused_proposal_need_not_be_completed),
 		cmocka_unit_test(pages_are_reserved_until_applied),
 		cmocka_unit_test(a_full_log_waits_and_loses_nothing),
 		cmocka_unit_test(a_backend_that_dies_leaves_nothing),

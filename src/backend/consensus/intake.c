@@ -131,6 +131,12 @@ drain_slot(Consensus *consensus, uint32_t slot)
 			return DRAIN_EMPTY;
 		if (status != RUSD_OK)
 			return accuse(consensus, slot, intake);
+		/*
+		 * One who was refused while he still put pieces has the answer and does not put the rest:
+		 * what comes then is another proposal, and his good right.
+		 */
+		if (intake->skip > 0 && piece.offset == 0 && piece.sequence != intake->first.sequence)
+			intake->skip = 0;
 		if (intake->buffer != NULL || intake->skip > 0)
 			result = take_next(consensus, slot, intake, &piece);
 		else

@@ -3,7 +3,7 @@
  *	  Any bytes as a control file and as a map of used pages.
  *
  * Once as they are, and once with right checksums, so that what lies behind them is reached: a
- *record that is accepted has to be one whose numbers can be used.
+ * record that is accepted has to be one whose numbers can be used.
  *
  * test/fuzz/fuzz_control.c
  */

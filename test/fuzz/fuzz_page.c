@@ -1,10 +1,10 @@
 /*
  * fuzz_page.c
  *	  Any bytes as pages of the data file: they get right checksums and numbers, as a mistake of
- *ours or an evil disk could give them, are read by the pager, and a tree is read through them.
+ * ours or an evil disk could give them, are read by the pager, and a tree is read through them.
  *
  * What the pager lets through must not make a reader leave its page, nor walk for ever.  A reader
- *may find nonsense or RUSD_DAMAGED.
+ * may find nonsense or RUSD_DAMAGED.
  *
  * test/fuzz/fuzz_page.c
  */

@@ -115,7 +115,10 @@ produce(Shm *shm, uint32_t slot)
 		for (;;)
 		{
 			latch_reset(&shm->latches[slot]);
-			if (proposal_put(&writer, &head, payload, &offset))
+			bool whole = proposal_put(&writer, &head, payload, &offset);
+
+			proposal_wake(&writer);
+			if (whole)
 				break;
 			latch_wait(&shm->latches[slot], -1, WAIT_EVENT_NONE);
 		}

@@ -80,7 +80,12 @@ one_piece_crosses_unchanged(void **state)
 	assert_int_equal(offset, sizeof(payload));
 	assert_true(marks_take(shm->proposal_marks, &word, &bits));
 	assert_int_equal(bits, UINT64_C(1) << slot);
+	assert_int_equal(atomic_load(&shm->latches[PROC_RAFT].word), 0);
+	proposal_wake(&writer);
 	assert_int_equal(atomic_load(&shm->latches[PROC_RAFT].word), 1);
+	latch_reset(&shm->latches[PROC_RAFT]);
+	proposal_wake(&writer); /* nothing new */
+	assert_int_equal(atomic_load(&shm->latches[PROC_RAFT].word), 0);
 	assert_int_equal(proposal_take(shm, slot, &piece, got), RUSD_OK);
 	assert_int_equal(piece.sequence, 1);
 	assert_int_equal(piece.total_length, 100);
@@ -203,6 +208,7 @@ write_proposals(void *arg)
 			head.total_length = 0;
 			next++;
 		}
+		proposal_wake(&stream->writer);
 		if (stream->replies < PROPOSALS)
 			latch_wait(latch, -1, WAIT_EVENT_NONE);
 	}
@@ -254,6 +260,7 @@ proposals_and_answers_stream_between_threads(void **state)
 				reply_put(stream.shm,
 						  n % 5 == 0 ? stream.shm->raft_replies : stream.shm->applier_replies,
 						  stream.slot, &reply);
+				reply_wake(stream.shm, stream.slot);
 				received = 0;
 				n++;
 			}
@@ -323,6 +330,7 @@ a_killed_writer_leaves_whole_pieces_only(void **state)
 							   .generation = atomic_load(&shm->heads[slot].generation)};
 
 				reply_put(shm, shm->applier_replies, slot, &reply);
+				reply_wake(shm, slot);
 				received = 0;
 			}
 			if (patience-- == 0)

@@ -100,6 +100,12 @@ answers_send(Applier *applier)
 		answer->reply.keys_birth = root->keys.birth;
 		reply_put(applier->shm, applier->shm->applier_replies, answer->slot, &answer->reply);
 	}
+	/* After all of them: raft takes ring by ring, so answers to one slot mostly stand together. */
+	for (uint32_t i = 0; i < applier->answer_count; i++)
+	{
+		if (i == 0 || applier->answers[i].slot != applier->answers[i - 1].slot)
+			reply_wake(applier->shm, applier->answers[i].slot);
+	}
 	applier->answer_count = 0;
 }
 
@@ -126,6 +132,7 @@ later_send(Applier *applier, int64_t done)
 		later->reply.keys_page = root->keys.page;
 		later->reply.keys_birth = root->keys.birth;
 		reply_put(applier->shm, applier->shm->applier_replies, later->slot, &later->reply);
+		reply_wake(applier->shm, later->slot);
 	}
 	applier->later_count = kept;
 }

@@ -288,6 +288,7 @@ refuse(Consensus *consensus, uint32_t slot, uint64_t sequence, uint32_t generati
 	Reply reply = {.sequence = sequence, .generation = generation, .status = status};
 
 	reply_put(consensus->shm, consensus->shm->raft_replies, slot, &reply);
+	reply_wake(consensus->shm, slot);
 	consensus->did_something = true;
 }
 

@@ -100,7 +100,7 @@ proposal_put(ProposalWriter *writer, ProposalPiece *head, const uint8_t *payload
 			if (said)
 				atomic_store_explicit(waiting, 0, memory_order_relaxed);
 			marks_set(writer->shm->proposal_marks, writer->slot);
-			latch_set(&writer->shm->latches[PROC_RAFT]);
+			writer->wake_due = true;
 		}
 		else if (said)
 			return false;
@@ -108,6 +108,15 @@ proposal_put(ProposalWriter *writer, ProposalPiece *head, const uint8_t *payload
 			atomic_store_explicit(waiting, 1, memory_order_seq_cst);
 	}
 	return true;
+}
+
+void
+proposal_wake(ProposalWriter *writer)
+{
+	if (!writer->wake_due)
+		return;
+	writer->wake_due = false;
+	latch_set(&writer->shm->latches[PROC_RAFT]);
 }
 
 /* As many pieces as fit at this moment; false if that is none. */
@@ -255,5 +264,11 @@ reply_put(Shm *shm, ReplyRing *rings, uint32_t slot, const Reply *reply)
 	head = atomic_load_explicit(&ring->head, memory_order_relaxed);
 	ring->places[head % REPLY_PLACES] = *reply;
 	atomic_store_explicit(&ring->head, head + 1, memory_order_release);
-	latch_set(&shm->latches[slot]);
+}
+
+void
+reply_wake(Shm *shm, uint32_t slot)
+{
+	if (slot < shm->layout.slot_count)
+		latch_set(&shm->latches[slot]);
 }

@@ -43,6 +43,7 @@ typedef struct ProposalWriter
 	Shm *shm;
 	uint32_t slot;
 	uint32_t outstanding; /* requests not yet answered to us */
+	bool wake_due;        /* something was put that raft has not been woken for */
 	uint64_t next_sequence;
 } ProposalWriter;
 
@@ -52,13 +53,15 @@ extern bool proposal_may_begin(const ProposalWriter *writer);
 /* Begins one: its sequence number.  Counts as outstanding until proposal_answered. */
 extern uint64_t proposal_begin(ProposalWriter *writer);
 /*
- * Puts as much of payload[*offset ..] into the ring as fits, marks it and wakes raft; true
- * when all is in.  Call again after the latch was set (raft sets it when
+ * Puts as much of payload[*offset ..] into the ring as fits and marks it; true
+ * when all is in.  The caller wakes raft by proposal_wake before it sleeps: once for all that it
+ * has put, for a wake costs more than a put.  Call again after the latch was set (raft sets it when
  * the ring of one who waits has become half empty).  first->offset and first->length are set
  * inside.
  */
 extern bool proposal_put(ProposalWriter *writer, ProposalPiece *head, const uint8_t *payload,
 						 uint32_t *offset);
+extern void proposal_wake(ProposalWriter *writer);
 /*
  * Takes the next reply of either ring; false if there is none.  Wrong generations are
  * skipped.
@@ -86,9 +89,11 @@ extern void proposal_drop_all(Shm *shm, uint32_t slot);
 
 /* ---- raft, applier ---- */
 /*
- * Puts a reply into the ring of that slot and sets its latch; dropped if the slot is not
- * live in that generation.
+ * Puts a reply into the ring of that slot; dropped if the slot is not live in that generation.  The
+ * caller sets the slot's latch by reply_wake when it has put all that it has: a backend woken by the
+ * first of a hundred replies would sleep again before the second.
  */
 extern void reply_put(Shm *shm, ReplyRing *rings, uint32_t slot, const Reply *reply);
+extern void reply_wake(Shm *shm, uint32_t slot);
 
 #endif /* IPC_RING_H */

@@ -16,7 +16,8 @@
 typedef struct Rpc Rpc;
 
 /* All of one backend's RPC state.  budget: of --backend-memory. */
-extern Status rpc_create(Shm *shm, uint32_t slot, PageAccess *access, MemoryBudget *budget, Rpc **result);
+extern Status rpc_create(Shm *shm, uint32_t slot, PageAccess *access, MemoryBudget *budget,
+						 Rpc **result);
 extern void rpc_destroy(Rpc *rpc);
 extern void rpc_handlers(Rpc *rpc, NetHandlers *handlers);
 /*
@@ -24,7 +25,7 @@ extern void rpc_handlers(Rpc *rpc, NetHandlers *handlers);
  */
 extern void rpc_turn(Rpc *rpc, uint64_t now_ns);
 /*
- * Last thing before the session sleeps: lets go of the snapshot that the small reads of this turn have shared.  Without it an idle backend
+ * Last thing before the session sleeps: wakes raft for what was proposed in this turn, and lets go of the snapshot that the small reads of this turn have shared.  Without it an idle backend
  * would keep pages from being reused.
  */
 extern void rpc_rest(Rpc *rpc);
@@ -36,4 +37,4 @@ extern bool rpc_is_busy(const Rpc *rpc);
 /* "etcdserverpb.KV" etc: what the server answers to a path that it does not know; NULL if it is known.  ERR-9. */
 extern const char *rpc_unknown_method(void *arg, const char *path, char *buffer, size_t size);
 
-#endif							/* RPC_RPC_H */
+#endif /* RPC_RPC_H */

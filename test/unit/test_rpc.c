@@ -191,6 +191,15 @@ turn(void)
 	rpc_turn(rpc, now_ns);
 }
 
+static void
+later(uint64_t ns)
+{
+	now_ns += ns;
+	turn();
+}
+
+#define SECOND UINT64_C(1000000000)
+
 /* ---- calls ---- */
 
 static Client *
@@ -584,6 +593,48 @@ test_not_capable(void **state)
 	call_end(client);
 }
 
+/* CLUSTER-70: what a member answers that knows no leader. */
+static void
+test_without_quorum(void **state)
+{
+	Etcdserverpb__HashKVRequest hash_kv = ETCDSERVERPB__HASH_KVREQUEST__INIT;
+	Etcdserverpb__HashRequest hash = ETCDSERVERPB__HASH_REQUEST__INIT;
+	Etcdserverpb__StatusRequest status = ETCDSERVERPB__STATUS_REQUEST__INIT;
+	Etcdserverpb__MemberListRequest members = ETCDSERVERPB__MEMBER_LIST_REQUEST__INIT;
+	Etcdserverpb__StatusResponse *response;
+	Client *clients[5];
+	int i;
+
+	(void) state;
+	control.leader_id = 0;
+	control.reads_are_local = 0;
+	set_control();
+	clients[0] = call_begin("/etcdserverpb.Maintenance/HashKV", &hash_kv);
+	clients[1] = call_begin("/etcdserverpb.Maintenance/Hash", &hash);
+	clients[2] = call_begin("/etcdserverpb.Cluster/MemberList", &members);
+	clients[3] = begin_range("a", "b", true);
+	clients[4] = call_begin("/etcdserverpb.Maintenance/Status", &status);
+	for (i = 0; i < 10; i++)
+		turn();
+	for (i = 0; i < 5; i++)
+	{
+		assert_true(clients[i]->answered);
+		assert_string_equal(clients[i]->text, "");
+	}
+	response = etcdserverpb__status_response__unpack(NULL, clients[4]->reply.length,
+													 clients[4]->reply.data);
+	assert_int_equal(response->leader, 0);
+	assert_int_equal(response->n_errors, 1);
+	assert_string_equal(response->errors[0], "etcdserver: no leader");
+	etcdserverpb__status_response__free_unpacked(response, NULL);
+	for (i = 0; i < 5; i++)
+		call_end(clients[i]);
+	members.linearizable = true;
+	clients[0] = call_begin("/etcdserverpb.Cluster/MemberList", &members);
+	later(7 * SECOND);
+	expect_failure(clients[0], RUSD_TIMEOUT);
+}
+
 static void
 test_health(void **state)
 {
@@ -630,15 +681,6 @@ test_refusals(void **state)
 	set_control();
 	expect_failure(begin_put("a", 1), RUSD_STOPPED);
 }
-
-static void
-later(uint64_t ns)
-{
-	now_ns += ns;
-	turn();
-}
-
-#define SECOND UINT64_C(1000000000)
 
 static void
 test_time_limits(void **state)
@@ -1253,6 +1295,7 @@ main(void)
 		TEST(test_interceptors),
 		TEST(test_metadata),
 		TEST_UNDECIDED(test_not_capable),
+		TEST(test_without_quorum),
 		TEST(test_health),
 		TEST(test_refusals),
 		TEST(test_time_limits),

@@ -111,6 +111,80 @@ tree_insert(TreeWriter *writer, const TreeKey *key, uint8_t flags, Bytes head, B
 	return path_put(writer, &path, buffer, length);
 }
 
+/*
+ * The cell behind the place of key, if it has the same key bytes; *cell NULL if there is none.
+ * RUSD_AGAIN: it cannot be told by this page alone.
+ */
+static Status
+find_replaced(const TreePath *path, const TreeKey *key, const LeafCell **cell)
+{
+	const TreePage *leaf = path->steps[path->depth - 1].page;
+	uint32_t position = path->steps[path->depth - 1].position;
+	CellKey found;
+
+	*cell = NULL;
+	if (position == leaf->header.used)
+	{
+		for (int step = 0; step < path->depth - 1; step++)
+			if (path->steps[step].position + 1u < path->steps[step].page->header.used)
+				return RUSD_AGAIN;
+		return RUSD_OK;
+	}
+	leaf_key(page_cell(leaf, position), &found);
+	if (found.page != PAGE_NONE)
+		return RUSD_AGAIN;
+	if (found.length == key->bytes.length && memcmp(found.bytes, key->bytes.data, found.length) == 0)
+		*cell = page_cell(leaf, position);
+	return RUSD_OK;
+}
+
+Status
+tree_insert_newest(TreeWriter *writer, const TreeKey *key, uint8_t flags, TreeSucceed succeed,
+				   void *arg)
+{
+	uint8_t buffer[TREE_CELL_MAX];
+	TreePath path;
+	TreeSum plus;
+	TreeSum minus = {{0}};
+	TreeSum rest = {{0}};
+	TreeCell view;
+	const LeafCell *replaced;
+	Bytes head, body;
+	uint32_t length;
+	bool equal;
+	Status status;
+
+	if (writer->root.page == PAGE_NONE || key->bytes.length > TREE_KEY_INLINE_MAX)
+		return RUSD_AGAIN;
+	status = path_descend(writer, key, &path, &equal);
+	if (status == RUSD_OK)
+		status = equal ? RUSD_AGAIN : find_replaced(&path, key, &replaced);
+	if (status != RUSD_OK)
+		return status;
+	if (replaced != NULL)
+		leaf_cell_view(replaced, &view);
+	status = succeed(arg, replaced != NULL ? &view : NULL, &head, &body);
+	if (status != RUSD_OK)
+		return status;
+	/* Built first: head and body may lie in the page that is about to change. */
+	length = build_leaf(writer, key, flags, head, body, buffer);
+	weigh_leaf_cell(writer, buffer, &plus);
+	path_make_writable(writer, &path);
+	if (replaced != NULL)
+	{
+		LeafCell *cell = (LeafCell *) (uintptr_t) page_cell(path.steps[path.depth - 1].page,
+														   path.steps[path.depth - 1].position);
+
+		weigh_leaf_cell(writer, cell, &minus);
+		cell->flags = 0;
+		weigh_leaf_cell(writer, cell, &rest);
+		for (int w = 0; w < TREE_WEIGHTS; w++)
+			plus.weight[w] += rest.weight[w];
+	}
+	path_change_sums(&path, &plus, &minus);
+	return path_put(writer, &path, buffer, length);
+}
+
 Status
 tree_set_flags(TreeWriter *writer, const TreeKey *key, uint8_t flags)
 {

@@ -83,36 +83,90 @@ copy_value(Store *store, const TreeCell *cell, Bytes *value)
 	return status;
 }
 
-Status
-store_put(Store *store, const Op *op)
+/* A put under way: what the new version takes over of the one that it replaces. */
+typedef struct Put
 {
-	KeyRecord record = {.create_revision = store->main, .version = 1, .lease = op->header->number};
-	Bytes value = op->value;
-	TreeCell old;
+	Store *store;
+	const Op *op;
+	KeyRecord record;
+	Bytes value;
+} Put;
+
+static Status
+take_over(Put *put, const TreeCell *old)
+{
 	RangeItem previous;
-	Status status = find_live(store, op->key, &old);
+	Status status = item_from_cell(old, &previous);
+
+	if (status == RUSD_OK && (put->op->header->flags & OP_IGNORE_VALUE) != 0)
+		status = copy_value(put->store, old, &put->value);
+	if (status != RUSD_OK)
+		return status;
+	put->record.create_revision = previous.create_revision;
+	put->record.version = previous.version + 1;
+	if ((put->op->header->flags & OP_IGNORE_LEASE) != 0)
+		put->record.lease = previous.lease;
+	return RUSD_OK;
+}
+
+static Status
+succeed(void *arg, const TreeCell *replaced, Bytes *head, Bytes *body)
+{
+	Put *put = arg;
+	Status status = RUSD_OK;
+
+	/* Behind a tombstone a key begins anew (KV-5); taking its flags away would make it a version. */
+	if (replaced != NULL && (replaced->flags & RECORD_TOMBSTONE) != 0)
+		return RUSD_AGAIN;
+	if (replaced != NULL)
+		status = take_over(put, replaced);
+	*head = (Bytes){.data = (const uint8_t *) &put->record, .length = sizeof(put->record)};
+	*body = put->value;
+	return status;
+}
+
+/* The same as tree_insert_newest where that cannot tell: finds, takes LIVE away, inserts. */
+static Status
+put_by_steps(Store *store, Put *put, const TreeKey *by_key)
+{
+	TreeCell old;
+	Status status = find_live(store, by_key->bytes, &old);
 
 	if (status != RUSD_OK && status != RUSD_NOT_FOUND)
 		return status;
 	if (status == RUSD_OK)
 	{
-		TreeKey replaced = {.bytes = op->key, .hi = old.hi, .lo = old.lo};
+		TreeKey replaced = {.bytes = by_key->bytes, .hi = old.hi, .lo = old.lo};
 
-		status = item_from_cell(&old, &previous);
-		if (status == RUSD_OK && (op->header->flags & OP_IGNORE_VALUE) != 0)
-			status = copy_value(store, &old, &value);
+		status = take_over(put, &old);
 		if (status == RUSD_OK)
 			status = tree_set_flags(&store->keys, &replaced, 0);
 		if (status != RUSD_OK)
 			return status;
-		record.create_revision = previous.create_revision;
-		record.version = previous.version + 1;
-		if ((op->header->flags & OP_IGNORE_LEASE) != 0)
-			record.lease = previous.lease;
 	}
-	return insert_change(store, op->key, RECORD_LIVE,
-						 (Bytes){.data = (const uint8_t *) &record, .length = sizeof(record)},
-						 value);
+	return tree_insert(&store->keys, by_key, RECORD_LIVE,
+					   (Bytes){.data = (const uint8_t *) &put->record, .length = sizeof(put->record)},
+					   put->value);
+}
+
+Status
+store_put(Store *store, const Op *op)
+{
+	uint64_t main = (uint64_t) store->main;
+	TreeKey by_key = {.bytes = op->key, .hi = ~main, .lo = ~store->sub};
+	TreeKey by_revision = {.hi = main, .lo = store->sub};
+	Put put = {.store = store,
+			   .op = op,
+			   .record = {.create_revision = store->main, .version = 1, .lease = op->header->number},
+			   .value = op->value};
+	Status status = tree_insert_newest(&store->keys, &by_key, RECORD_LIVE, succeed, &put);
+
+	if (status == RUSD_AGAIN)
+		status = put_by_steps(store, &put, &by_key);
+	if (status == RUSD_OK)
+		status = tree_insert(&store->revisions, &by_revision, 0, no_bytes, op->key);
+	store->sub++;
+	return status;
 }
 
 Status

@@ -120,6 +120,14 @@ typedef struct TreeWriter
  * those of reading a page: PANIC. */
 extern Status tree_insert(TreeWriter *writer, const TreeKey *key, uint8_t flags, Bytes head,
 						  Bytes body);
+/*
+ * A new version of a key, in one descent.  Versions of a key stand newest first, so the one that it replaces is the cell behind it: succeed is
+ * called with that cell (NULL: there is none with these key bytes), may look at it, and gives head and body of the new cell; that cell's flags
+ * become 0.  RUSD_AGAIN, with nothing done: where the cell behind it lies in another page or has a long key; the caller then uses the calls around this one.
+ * Errors of succeed are returned, with nothing done.
+ */
+typedef Status (*TreeSucceed) (void *arg, const TreeCell *replaced, Bytes *head, Bytes *body);
+extern Status tree_insert_newest(TreeWriter *writer, const TreeKey *key, uint8_t flags, TreeSucceed succeed, void *arg);
 /* Changes the flags of the cell with exactly that key; RUSD_NOT_FOUND. */
 extern Status tree_set_flags(TreeWriter *writer, const TreeKey *key, uint8_t flags);
 /* RUSD_NOT_FOUND if there is none. */

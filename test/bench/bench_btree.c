@@ -5,8 +5,8 @@
  * usage: bench_btree [keys in thousands]
  *
  * Keys look like those of a cluster's store ("/registry/pods/namespace-12/pod-000123"), values have
- *256 bytes. A put is what the store does for one: the old version loses a flag, a new one is
- *inserted, and the tree by revision gets a cell; a root is published after each batch.
+ * 256 bytes. A put is what the store does for one: the old version loses a flag, a new one is
+ * inserted, and the tree by revision gets a cell; a root is published after each batch.
  *
  * test/bench/bench_btree.c
  */

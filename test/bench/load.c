@@ -8,8 +8,8 @@
  *		load PORT slow    [-c CONNECTIONS] [-r BYTES-PER-SECOND]
  *
  * get and put take keys at random (the same ones in every run).  slow has each connection ask for
- *all keys at once and read the answer no faster than told.  One line of results on standard output:
- *name=value ...; the status is 1 if any call failed.  One thread, epoll, nghttp2.
+ * all keys at once and read the answer no faster than told.  One line of results on standard output:
+ * name=value ...; the status is 1 if any call failed.  One thread, epoll, nghttp2.
  *
  * test/bench/load.c
  */

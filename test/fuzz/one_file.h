@@ -1,7 +1,7 @@
 /*
  * one_file.h
  *	  A table of files in which every name is the same bytes, read-only: for targets that decode
- *files.
+ * files.
  *
  * test/fuzz/one_file.h
  */

@@ -1,7 +1,7 @@
 /*
  * docs.c
  *	  Prints the references of doc/ that are made from lists: docs
- *parameters|errors|waitevents|metrics.
+ * parameters|errors|waitevents|metrics.
  *
  * A program of its own, so that the server needs no hidden option; run by test/lint/make-docs.
  *

@@ -3,7 +3,7 @@
  *	  Files in memory that can crash.
  *
  * Each file has its bytes as the kernel would show them and its bytes as they are on the disk; what
- *was done between two syncs is kept as a list, of which a crash takes any part, sector by sector.
+ * was done between two syncs is kept as a list, of which a crash takes any part, sector by sector.
  *
  * test/unit/memory_files.c
  */

@@ -1,7 +1,7 @@
 /*
  * pages_fixture.h
  *	  A cache of pages in plain memory, and a tree of known content in it, for tests of pagecache/
- *and btree/.
+ * and btree/.
  *
  * test/unit/pages_fixture.h
  */

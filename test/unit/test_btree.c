@@ -1,7 +1,7 @@
 /*
  * test_btree.c
  *	  Trees against a sorted array: random work over many shapes of keys, old roots that stay as
- *they were while they are pinned, no page lost or used twice.
+ * they were while they are pinned, no page lost or used twice.
  *
  * test_btree --corpus DIRECTORY writes seeds for the fuzz target of pages.
  * RUSD_TEST_SEED repeats a run with another seed; RUSD_TEST_SCALE makes it longer.

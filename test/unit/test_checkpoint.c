@@ -1,8 +1,8 @@
 /*
  * test_checkpoint.c
  *	  Checkpoints and recovery on files that crash: at every operation, what is recovered is the
- *last checkpoint that was told to be durable, or the one under way, whole.  The pager against
- *damage and against those who ask for what is not theirs.  The control record.
+ * last checkpoint that was told to be durable, or the one under way, whole.  The pager against
+ * damage and against those who ask for what is not theirs.  The control record.
  *
  * test/unit/test_checkpoint.c
  */

@@ -1,7 +1,7 @@
 /*
  * test_config.c
  *	  Flags, variables, the file of --config-reload: what is taken, what is refused and how it is
- *said.
+ * said.
  *
  * test/unit/test_config.c
  */

@@ -1,7 +1,7 @@
 /*
  * test_decode.c
  *	  The scan of requests: what it lets pass protobuf-c takes, within the memory that it foretold;
- *what is hostile stops it.
+ * what is hostile stops it.
  *
  * test/unit/test_decode.c
  */

@@ -1,10 +1,10 @@
 /*
  * test_descriptors.c
  *	  Do the compiled messages and services say what the tables in test/conformance say?  Row by
- *row: every row is there, and nothing else is.
+ * row: every row is there, and nothing else is.
  *
  * protobuf-c's descriptors do not tell which methods stream; that column is compared with the
- *.proto files themselves.
+ * .proto files themselves.
  *
  * test/unit/test_descriptors.c
  */

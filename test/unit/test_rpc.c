@@ -1,7 +1,7 @@
 /*
  * test_rpc.c
  *	  The RPC layer of one backend over plain shared memory: the test plays net on one side, raft
- *and applier on the other.
+ * and applier on the other.
  *
  * Answers of transactions are compared byte by byte with what protobuf-c makes of a model's answer.
  *

@@ -1,7 +1,7 @@
 /*
  * test_space.c
  *	  Pages are reused exactly when nobody can see them: random lives of pages under all kinds of
- *pins, against a list that is searched in full each time.
+ * pins, against a list that is searched in full each time.
  *
  * test/unit/test_space.c
  */

@@ -1,11 +1,11 @@
 /*
  * test_txn_checks.c
  *	  Transactions before they are proposed: duplicate keys (TXN-10, TXN-11), counts and order of
- *checks (TXN-2 to TXN-6), the program.
+ * checks (TXN-2 to TXN-6), the program.
  *
  * Shapes are written as in TXN-11: P put a, D delete a, R delete of a range that holds a, E of a
- *range that ends at a, F delete from a on ("from key"), Q put b, G range of a, T(x) and T(x|y) a
- *nested transaction.  A model that compares every put with every other op judges random shapes too.
+ * range that ends at a, F delete from a on ("from key"), Q put b, G range of a, T(x) and T(x|y) a
+ * nested transaction.  A model that compares every put with every other op judges random shapes too.
  *
  * test/unit/test_txn_checks.c
  */

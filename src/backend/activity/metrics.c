@@ -3,7 +3,7 @@
  *	  The text of /metrics: counters of all processes added up, and what shared memory shows.
  *
  * Any process; nothing is locked.  Counters of a process that has ended are in ended_counters from
- *the moment on at which its slot becomes free.
+ * the moment on at which its slot becomes free.
  *
  * src/backend/activity/metrics.c
  */

@@ -3,9 +3,9 @@
  *	  The inside of a tree's pages, and what the files of btree/ share.
  *
  * A leaf or inner page: header, slots (growing up), unused bytes, cells (growing down from the
- *end).  A slot has a cell's place and the four bytes of its key that follow the bytes that all keys
- *of the page begin with, so a search touches slots and, where those bytes tie, cells.
- *doc/formats/pages.md tells the whole.
+ * end).  A slot has a cell's place and the four bytes of its key that follow the bytes that all keys
+ * of the page begin with, so a search touches slots and, where those bytes tie, cells.
+ * doc/formats/pages.md tells the whole.
  *
  * src/backend/btree/btree_int.h
  */

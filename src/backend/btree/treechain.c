@@ -3,7 +3,7 @@
  *	  Long keys and values: chains of overflow pages, written once and never changed.
  *
  * A chain belongs to one cell and is shared by all copies of the page that the cell lies in; it
- *dies when the cell is removed.
+ * dies when the cell is removed.
  *
  * src/backend/btree/treechain.c
  */

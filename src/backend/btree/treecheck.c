@@ -3,9 +3,9 @@
  *	  Is a page what it should be, and is a tree?
  *
  * tree_page_is_sane runs in the pager on each page that it reads, so that no reader has to look
- *again: whatever stands in a page of the cache, its cells lie inside it.  What only several pages
- *together can show (levels, kinds, births) readers check as they go.  tree_check is for tests and
- *offline tools.
+ * again: whatever stands in a page of the cache, its cells lie inside it.  What only several pages
+ * together can show (levels, kinds, births) readers check as they go.  tree_check is for tests and
+ * offline tools.
  *
  * src/backend/btree/treecheck.c
  */

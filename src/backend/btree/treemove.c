@@ -1,10 +1,10 @@
 /*
  * treemove.c
  *	  Defragmentation: pages at the end of the file move down into free places, a few leaves at a
- *time.
+ * time.
  *
  * Applier only.  A walk goes over the leaves in the order of keys; between two calls the tree may
- *change, so the place is kept as a key.
+ * change, so the place is kept as a key.
  *
  * src/backend/btree/treemove.c
  */

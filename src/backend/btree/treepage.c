@@ -3,7 +3,7 @@
  *	  Cells in one page: reading them, putting one in, taking one out, filling a page anew.
  *
  * Reading runs in any process, changing in the applier only, on a page that no published root
- *reaches.
+ * reaches.
  *
  * src/backend/btree/treepage.c
  */

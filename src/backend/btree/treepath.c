@@ -3,8 +3,8 @@
  *	  From the root to a leaf and back up: copying pages before they change, splitting, merging.
  *
  * Applier only.  A page born in the root being built is changed in place: no published root reaches
- *it.  All others are copied to a fresh page and die.  Since a changed pointer changes the page that
- *holds it, all pages above one that was born in the root being built were born in it too. [btree-1]
+ * it.  All others are copied to a fresh page and die.  Since a changed pointer changes the page that
+ * holds it, all pages above one that was born in the root being built were born in it too. [btree-1]
  *
  * src/backend/btree/treepath.c
  */

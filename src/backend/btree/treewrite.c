@@ -3,7 +3,7 @@
  *	  Inserting, changing and deleting a cell.
  *
  * Applier only.  An error is one of reading a page and fatal: the tree being built is then half
- *changed, the published one is not touched.
+ * changed, the published one is not touched.
  *
  * src/backend/btree/treewrite.c
  */

@@ -5,7 +5,7 @@
  * The inherited mapping is writable, and mprotect() could be undone.  So everything but what the
  * backend may write is mapped anew, read-only, over the old mapping: a mapping of a file sealed
  * with F_SEAL_FUTURE_WRITE that was made read-only can never be made writable, whoever asks.  The
- *WAL buffers, and with them the whole first window, are unmapped.  Then the descriptor is closed:
+ * WAL buffers, and with them the whole first window, are unmapped.  Then the descriptor is closed:
  * it can be opened again through /proc of another process, but neither written nor mapped for
  * writing.
  *

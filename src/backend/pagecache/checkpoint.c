@@ -1,12 +1,12 @@
 /*
  * checkpoint.c
  *	  Takes checkpoints: writes the pages that are new in a root, then the control record that makes
- *them count.
+ * them count.
  *
  * Checkpointer only; it may block on the data file.  The order is what makes it safe, see README
- *[pagecache-5]: pages and map are synced, the log is flushed as far as the root has applied it, the
- *control record is written and synced, and only then durable_root tells the applier that what the
- *checkpoint before needed may be used again.
+ * [pagecache-5]: pages and map are synced, the log is flushed as far as the root has applied it, the
+ * control record is written and synced, and only then durable_root tells the applier that what the
+ * checkpoint before needed may be used again.
  *
  * src/backend/pagecache/checkpoint.c
  */

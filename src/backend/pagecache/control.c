@@ -1,7 +1,7 @@
 /*
  * control.c
  *	  The control record: two copies in one file, the older one being overwritten, so that whatever
- *happens to a write, one of them is whole.
+ * happens to a write, one of them is whole.
  *
  * The startup process writes the first one, the checkpointer all others.
  *

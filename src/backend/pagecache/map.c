@@ -1,7 +1,7 @@
 /*
  * map.c
  *	  The map of used pages of a checkpoint, in the one of two files that the checkpoint before does
- *not use.
+ * not use.
  *
  * Checkpointer writes, applier reads at its start.
  *

@@ -1,10 +1,10 @@
 /*
  * page.c
  *	  How a page comes from the data file into its frame: the side that waits and the side that
- *reads.
+ * reads.
  *
  * page_fault runs in any process; pager_step in the pager, which may block on the data file and on
- *nothing else.
+ * nothing else.
  *
  * src/backend/pagecache/page.c
  */

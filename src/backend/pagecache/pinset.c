@@ -4,7 +4,7 @@
  *
  * Applier only.  What is read here was written by backends: any value is possible, so nothing but
  * comparisons is done with it.  A pin of a root that never was holds pages back and harms no
- *reader.
+ * reader.
  *
  * src/backend/pagecache/pinset.c
  */

@@ -6,7 +6,7 @@
  * a buffer is cut into three blocks that are summed side by side.  To join them, the sum of a block
  * is moved over the n bytes behind it, which is a multiplication by x^8n modulo the polynomial:
  * one carry-less multiplication by x^(8n-33) (both operands are bit-reflected, which costs one
- *bit), and the CRC instruction reduces the 64-bit product, which adds the missing x^32.
+ * bit), and the CRC instruction reduces the 64-bit product, which adds the missing x^32.
  *
  * src/backend/port/crc32c.c
  */

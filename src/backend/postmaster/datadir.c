@@ -3,10 +3,10 @@
  *	  The data directory: made, checked, locked.
  *
  * Two locks, so that two questions have two answers.  A record lock (fcntl) on postmaster.pid
- *belongs to the postmaster's process alone: while it is held a node lives here, and a second one
- *fails at once.  A lock on the open file postmaster.lock (flock) is shared by all processes of the
- *node through the inherited descriptor: it is free only when the last of them has gone, and a new
- *start waits for that, for a walwriter that is still dying must not write beside its successor.
+ * belongs to the postmaster's process alone: while it is held a node lives here, and a second one
+ * fails at once.  A lock on the open file postmaster.lock (flock) is shared by all processes of the
+ * node through the inherited descriptor: it is free only when the last of them has gone, and a new
+ * start waits for that, for a walwriter that is still dying must not write beside its successor.
  *
  * src/backend/postmaster/datadir.c
  */

@@ -1,7 +1,7 @@
 /*
  * listen.c
  *	  The listen sockets of clients and peers: opened once, owned by the postmaster, closed in every
- *child.
+ * child.
  *
  * src/backend/postmaster/listen.c
  */

@@ -3,16 +3,16 @@
  *	  The postmaster's loop: accept, fork, reap, restart, shut down.
  *
  * The node is its postmaster to the outside.  It blocks in ppoll only, touches nothing shared but
- *slots, requests and the control state that it reads for the title, and takes no lock; so no damage
- *in shared memory can stop it.  All decisions about the node's state are in advance(), called after
- *every event.
+ * slots, requests and the control state that it reads for the title, and takes no lock; so no damage
+ * in shared memory can stop it.  All decisions about the node's state are in advance(), called after
+ * every event.
  *
  * Who dies	and how							what happens
  *	 backend, any way						its slot is taken back when raft and applier have let go of
- *it essential process, EXIT_STOP			the node ends with status 1: disk error, damage
+ * it essential process, EXIT_STOP			the node ends with status 1: disk error, damage
  *	 essential process, any other way		all others are stopped, shared memory is made anew,
- *recovery runs; three such deaths of one kind at one applied index end the node with
- *EXIT_CRASH_LOOP
+ * recovery runs; three such deaths of one kind at one applied index end the node with
+ * EXIT_CRASH_LOOP
  *	 the postmaster							the kernel kills all children (parent-death signal)
  *
  * src/backend/postmaster/postmaster.c

@@ -3,8 +3,8 @@
  *	  The startup process: makes a new member, or finds out what the disk holds of an old one.
  *
  * Forked before any other and gone before any other begins; so it may write regions that later have
- *other owners: it leaves what it found in shm->recovered, the checkpoint's root, and the positions
- *from which walwriter, raft and applier go on.  Everything that may block on disks or fail on
+ * other owners: it leaves what it found in shm->recovered, the checkpoint's root, and the positions
+ * from which walwriter, raft and applier go on.  Everything that may block on disks or fail on
  * damage at start happens here, and not in the postmaster.
  *
  * src/backend/postmaster/startup.c

@@ -3,7 +3,7 @@
  *	  Answers of any size in constant memory: literal bytes and range readers, one behind the other.
  *
  * A reader is opened when its turn comes and closed when it has given what was measured before. The
- *state that they read is held by a reference to a snapshot.  Runs in backends.
+ * state that they read is held by a reference to a snapshot.  Runs in backends.
  *
  * src/backend/rpc/answer.c
  */

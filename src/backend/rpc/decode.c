@@ -3,9 +3,9 @@
  *	  Requests: looked at before protobuf-c unpacks them.
  *
  * protobuf-c recurses into nested messages without a bound (154 kB of message nested 40,000 deep
- *make it crash) and takes what a message asks for (2 MB of empty operations: 56 MB).  So a scan of
- *the serialized form comes first: it keeps its own stack, allocates nothing, and tells depth and
- *memory; only what is within bounds is unpacked.  Runs in backends.
+ * make it crash) and takes what a message asks for (2 MB of empty operations: 56 MB).  So a scan of
+ * the serialized form comes first: it keeps its own stack, allocates nothing, and tells depth and
+ * memory; only what is within bounds is unpacked.  Runs in backends.
  *
  * src/backend/rpc/decode.c
  */

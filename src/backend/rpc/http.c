@@ -1,11 +1,11 @@
 /*
  * http.c
  *	  HTTP/1.1 on the client port: /health, /livez, /readyz, /version, /metrics (HTTP-4, HTTP-10 to
- *HTTP-21).
+ * HTTP-21).
  *
  * A request that needs a linearizable read which cannot be had now is begun again from its start in
- *a later turn, at most until T_req has passed; so it keeps no state but its target.  Runs in
- *backends.  The peer port answers /version and nothing else.
+ * a later turn, at most until T_req has passed; so it keeps no state but its target.  Runs in
+ * backends.  The peer port answers /version and nothing else.
  *
  * src/backend/rpc/http.c
  */

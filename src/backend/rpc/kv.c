@@ -3,7 +3,7 @@
  *	  Range, Put, DeleteRange, Compact.
  *
  * Runs in backends.  What a write answers is read from the store by reference: the reply names the
- *root at which its effects are visible, and a view (main, 0) at it is the state before the write.
+ * root at which its effects are visible, and a view (main, 0) at it is the state before the write.
  *
  * src/backend/rpc/kv.c
  */

@@ -3,11 +3,11 @@
  *	  What the files of rpc/ share: a call's way through a backend, snapshots, proposals, answers.
  *
  * A call is made by dispatch.c when its request is complete.  Its handler checks the request and
- *then does one of three things: answers; proposes, and is called back with the reply (propose.c);
- *or says call_wait, and is begun again from its start in a later turn.  An RpcCall may outlive the
- *NetCall that it answers: until the reply comes a proposal's place in the rings is taken, and until
- *its source is closed an answer needs the memory that it is made from.  call_drop takes away one of
- *the reasons to live (RpcCall.holds).
+ * then does one of three things: answers; proposes, and is called back with the reply (propose.c);
+ * or says call_wait, and is begun again from its start in a later turn.  An RpcCall may outlive the
+ * NetCall that it answers: until the reply comes a proposal's place in the rings is taken, and until
+ * its source is closed an answer needs the memory that it is made from.  call_drop takes away one of
+ * the reasons to live (RpcCall.holds).
  *
  * src/backend/rpc/rpc_int.h
  */

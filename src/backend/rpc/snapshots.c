@@ -3,9 +3,9 @@
  *	  Snapshots of the store as the reads of one backend share them.
  *
  * Small reads share the snapshot of their turn.  It is used for a read only while it is still the
- *newest: the root's change count tells with one load, so a request that has come in later in the
- *same turn, and may know of a later write, never gets an older state than that.  What is slow (a
- *large answer, a hash) keeps a reference of its own.  Runs in backends.
+ * newest: the root's change count tells with one load, so a request that has come in later in the
+ * same turn, and may know of a later write, never gets an older state than that.  What is slow (a
+ * large answer, a hash) keeps a reference of its own.  Runs in backends.
  *
  * src/backend/rpc/snapshots.c
  */

@@ -3,14 +3,14 @@
  *	  The answer of a transaction, read from the store after it was applied.
  *
  * The applier says only under which main revision it ran and at which root its effects are visible.
- *All else follows from the store: the compares hold or not at the view (main, 0), which is the
- *state before; a range inside sees (main, sub), sub being the number of changes before it; and so
- *do the keys that a delete has deleted and the value that a put has replaced.
+ * All else follows from the store: the compares hold or not at the view (main, 0), which is the
+ * state before; a range inside sees (main, sub), sub being the number of changes before it; and so
+ * do the keys that a delete has deleted and the value that a put has replaced.
  *
  * The request's tree and its program are walked together down the path that was taken.  A first
- *walk makes a node for each answer, in order, and sums up lengths; from the nodes the parts of the
- *answer are made, literal bytes and ranges that are read while they are sent.  Memory: a few
- *hundred bytes for each op on the path.  Runs in backends.
+ * walk makes a node for each answer, in order, and sums up lengths; from the nodes the parts of the
+ * answer are made, literal bytes and ranges that are read while they are sent.  Memory: a few
+ * hundred bytes for each op on the path.  Runs in backends.
  *
  * src/backend/rpc/txnanswer.c
  */

@@ -1,14 +1,14 @@
 /*
  * txncheck.c
  *	  What a transaction must fulfil before it is proposed: TXN-2 to TXN-6, and no key put twice
- *(TXN-10).
+ * (TXN-10).
  *
  * Duplicates.  A branch is looked at after its nested transactions, so each yields the keys that it
- *puts, as a sorted run, and the intervals that it deletes, as a sorted run of disjoint ones.  Both
- *kinds of runs lie in one array each, a nested one behind its parent's: merging is in place with a
- *spare array.  So memory is bounded by the number of puts and deletes, and time by that number
- *times --max-txn-ops (the lists on any way down add up to no more than that, TXN-3).  Recursion is
- *as deep as the decoder let messages be nested.  Runs in backends.
+ * puts, as a sorted run, and the intervals that it deletes, as a sorted run of disjoint ones.  Both
+ * kinds of runs lie in one array each, a nested one behind its parent's: merging is in place with a
+ * spare array.  So memory is bounded by the number of puts and deletes, and time by that number
+ * times --max-txn-ops (the lists on any way down add up to no more than that, TXN-3).  Recursion is
+ * as deep as the decoder let messages be nested.  Runs in backends.
  *
  * src/backend/rpc/txncheck.c
  */

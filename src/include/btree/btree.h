@@ -3,10 +3,10 @@
  *	  Copy-on-write B+trees over pages: one writer, any number of readers, no locks.
  *
  * A key is bytes (any length, compared as unsigned bytes, a prefix before what it begins) and two
- *numbers: order is bytes, then hi, then lo.  A cell of a leaf has a key, 8 bits of flags and a
- *value of any length; what is long lies in overflow pages.  Each inner entry carries, for the
- *subtree below it, three sums over the weights of its cells; the weight of a cell is a pure
- *function of the cell that the owner of the tree gives.  Sums over any interval are O(log n).
+ * numbers: order is bytes, then hi, then lo.  A cell of a leaf has a key, 8 bits of flags and a
+ * value of any length; what is long lies in overflow pages.  Each inner entry carries, for the
+ * subtree below it, three sums over the weights of its cells; the weight of a cell is a pure
+ * function of the cell that the owner of the tree gives.  Sums over any interval are O(log n).
  *
  * src/include/btree/btree.h
  */

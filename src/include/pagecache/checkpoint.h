@@ -3,10 +3,10 @@
  *	  The control record, and the step function of the checkpointer.
  *
  * A checkpoint writes the dirty pages of one root (those born after the previous checkpoint's root:
- *nothing else can be dirty) to places that the previous checkpoint does not use, and a map of the
- *pages in use into the one of two map files that the previous checkpoint does not use; syncs; waits
- *until flushed covers the root's applied index; then writes and syncs one of two control records,
- *alternating.  Only then are durable_root and durable_index advanced, and the end of the file cut.
+ * nothing else can be dirty) to places that the previous checkpoint does not use, and a map of the
+ * pages in use into the one of two map files that the previous checkpoint does not use; syncs; waits
+ * until flushed covers the root's applied index; then writes and syncs one of two control records,
+ * alternating.  Only then are durable_root and durable_index advanced, and the end of the file cut.
  *
  * src/include/pagecache/checkpoint.h
  */

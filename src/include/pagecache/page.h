@@ -3,9 +3,9 @@
  *	  What all pages have in common, and how a reader comes to one.
  *
  * A page's number is its place in the data file and, until there is eviction, its frame in the
- *cache: page n is at frames + n * PAGE_BYTES.  Pages are immutable once published; a changed page
- *gets a new number.  The births make lost, stale and misdirected writes visible: a page carries its
- *number and birth, every pointer to it carries the birth too.
+ * cache: page n is at frames + n * PAGE_BYTES.  Pages are immutable once published; a changed page
+ * gets a new number.  The births make lost, stale and misdirected writes visible: a page carries its
+ * number and birth, every pointer to it carries the birth too.
  *
  * src/include/pagecache/page.h
  */

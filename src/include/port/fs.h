@@ -5,9 +5,9 @@
  *	  which loses unsynced sectors, tears writes, fills up, fails and stalls.
  *
  * Names are relative to the table's directory, without "..".  Every function returns 0 (or a
- *handle, or a count) on success and -errno on failure; EINTR and short transfers are handled
- *inside, so that a positive count smaller than asked for means end of file (pread) and does not
- *happen for pwrite.
+ * handle, or a count) on success and -errno on failure; EINTR and short transfers are handled
+ * inside, so that a positive count smaller than asked for means end of file (pread) and does not
+ * happen for pwrite.
  *
  * src/include/port/fs.h
  */

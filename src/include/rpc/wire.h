@@ -1,10 +1,10 @@
 /*
  * wire.h
  *	  Protobuf written by hand: for answers that are too hot or too large to be built as messages
- *first.
+ * first.
  *
  * Sizes first, bytes then: a *_size function tells exactly what the put_* of the same name writes.
- *Fields at their default value are not written (proto3), so the caller asks before it writes one.
+ * Fields at their default value are not written (proto3), so the caller asks before it writes one.
  *
  * src/include/rpc/wire.h
  */

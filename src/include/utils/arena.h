@@ -5,7 +5,7 @@
  * An arena takes its memory from a budget in chunks; a budget is where a process accounts what it
  * has taken beyond its fixed part (backends: of --backend-memory, see session/memory.h).  Over the
  * budget arena_alloc returns NULL, which becomes RUSD_MEMORY_EXCEEDED for that stream, never the
- *OOM killer for the node.  What is accounted is what was taken from the machine, chunk headers and
+ * OOM killer for the node.  What is accounted is what was taken from the machine, chunk headers and
  * unused ends included.
  *
  * One arena belongs to one process and is used by one caller at a time.

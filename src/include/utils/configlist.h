@@ -9,12 +9,12 @@
  *	RUSD_PARAM_IGNORED(flag)			boolean flags without any effect, as in etcd
  *
  * field	in Config: the flag with '-' as '_'.  The variables are RUSD_ and ETCD_ and that in
- *capitals. type		STRING; STRINGS and URLS: separated by commas; ENUM: a value that is not one
- *of the choices is a usage error (exit 2); WORD: it is refused by the checks (exit 1); ORIGINS:
- *URLs or *; GATES; INT INT64 UINT UINT32 UINT64: Go's; DURATION: Go's, in nanoseconds; SIZE: bytes,
- *or KiB, MiB, GiB, TiB min, max	what is outside is refused (exit 1) status	HONOURED; WARNED: a
- *value other than the default is accepted with a warning that tells the note; NOT_YET: it stops the
- *start reload	FIXED, or RELOAD: SIGHUP takes it from the file of --config-reload
+ * capitals. type		STRING; STRINGS and URLS: separated by commas; ENUM: a value that is not one
+ * of the choices is a usage error (exit 2); WORD: it is refused by the checks (exit 1); ORIGINS:
+ * URLs or *; GATES; INT INT64 UINT UINT32 UINT64: Go's; DURATION: Go's, in nanoseconds; SIZE: bytes,
+ * or KiB, MiB, GiB, TiB min, max	what is outside is refused (exit 1) status	HONOURED; WARNED: a
+ * value other than the default is accepted with a warning that tells the note; NOT_YET: it stops the
+ * start reload	FIXED, or RELOAD: SIGHUP takes it from the file of --config-reload
  * note		what rusd does instead, or what restricts it
  *
  * Who includes it defines what it needs; all five are undefined at the end.

@@ -9,7 +9,7 @@
  * built in a fixed buffer and never allocate; a line has at most LOG_LINE_SIZE bytes, which is what
  * a pipe takes as a whole, so lines of different processes never mix.  What does not fit is cut and
  * the line says "truncated".  In processes that must not block (log_set_nonblocking) a line that
- *does not go out at once is dropped and counted; the count is told with the next line that does.
+ * does not go out at once is dropped and counted; the count is told with the next line that does.
  *
  * src/include/utils/log.h
  */

@@ -148,7 +148,7 @@ main(void)
 	(void) fixture_compact(fixture, compact.revision, false);
 	while (store_has_background(fixture->store))
 	{
-		(void) store_background(fixture->store);
+		(void) store_background(fixture->store, 0);
 		(void) store_publish(fixture->store);
 		atomic_store(&fixture->shm->positions->durable_root, store_root(fixture->store)->number);
 	}

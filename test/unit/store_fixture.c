@@ -626,7 +626,7 @@ fixture_finish_background(Fixture *fixture)
 {
 	while (store_has_background(fixture->store))
 	{
-		assert_int_equal(store_background(fixture->store), RUSD_OK);
+		assert_int_equal(store_background(fixture->store, 0), RUSD_OK);
 		(void) store_publish(fixture->store);
 	}
 }

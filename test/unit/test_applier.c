@@ -24,6 +24,8 @@
 
 typedef struct Node
 {
+	ClockOps clock; /* first: the applier's clock is the test's */
+	uint64_t now_ns;
 	Shm *shm;
 	FileOps *fs;
 	Applier *applier;
@@ -42,13 +44,19 @@ no_wait(PageAccess *access)
 	return RUSD_DAMAGED;
 }
 
+static uint64_t
+clock_now(const ClockOps *self)
+{
+	return ((const Node *) (const void *) self)->now_ns;
+}
+
 static Node *
-node_create(void)
+node_create_sized(uint64_t frames, uint64_t log_bytes)
 {
 	ShmLayout layout = {.slot_count = PROC_ESSENTIAL_COUNT + 4,
-						.wal_buffer_bytes = 1024 * 1024,
-						.wal_segment_bytes = 4 * 1024 * 1024,
-						.frame_count = 4000};
+						.wal_buffer_bytes = log_bytes,
+						.wal_segment_bytes = 4 * log_bytes,
+						.frame_count = frames};
 	RootState empty = {.revision = 1,
 					   .compacted = -1,
 					   .compaction_done = -1,
@@ -83,9 +91,18 @@ node_create(void)
 						  .area = node->shm->areas[PROC_APPLIER],
 						  .slot = PROC_APPLIER,
 						  .wait = no_wait};
-	assert_int_equal(applier_create(node->shm, node->fs, &clock_os, access, -1, &node->applier),
+	node->clock = clock_os;
+	node->clock.monotonic_ns = clock_now;
+	node->now_ns = 1;
+	assert_int_equal(applier_create(node->shm, node->fs, &node->clock, access, -1, &node->applier),
 					 RUSD_OK);
 	return node;
+}
+
+static Node *
+node_create(void)
+{
+	return node_create_sized(4000, 1024 * 1024);
 }
 
 static void
@@ -435,14 +452,193 @@ test_gap(void **state)
 	node_destroy(node);
 }
 
+static void
+append_large(Node *node, const char *key, size_t value_length, uint16_t flags)
+{
+	OpHeader header = {.kind = OP_PUT, .flags = flags};
+	Bytes name = {(const uint8_t *) key, strlen(key)};
+	uint8_t *value = calloc(1, value_length + 1);
+	uint32_t length = op_encode(NULL, &header, name, (Bytes){0}, (Bytes){value, value_length});
+	uint8_t *body = calloc(1, length);
+
+	assert_true(value != NULL && body != NULL);
+	(void) op_encode(body, &header, name, (Bytes){0}, (Bytes){value, value_length});
+	(void) append(node, ENTRY_PUT, ++node->index, body, length, 0, node->shm->incarnation + 1);
+	free(body);
+	free(value);
+}
+
+static uint64_t
+frames_free(const Node *node)
+{
+	RootState root;
+
+	shm_root_read(node->shm, &root);
+	return root.frames_free;
+}
+
+static uint64_t
+checkpoints_wanted(const Node *node)
+{
+	return atomic_load(&node->shm->requests->checkpoint_wanted);
+}
+
+/* Turns of the applier and of a checkpointer, until the index is applied.  Returns how many
+ * checkpoints that took. */
+static int
+apply_up_to(Node *node, uint64_t index)
+{
+	int checkpoints = 0;
+
+	for (;;)
+	{
+		settle(node);
+		if (atomic_load(&node->shm->positions->applied_index) >= index)
+			return checkpoints;
+		/* It waits for nothing that nobody brings. */
+		assert_true(checkpoints_wanted(node) > atomic_load(&node->shm->requests->checkpoint_done));
+		assert_in_range(++checkpoints, 1, 1000);
+		finish_checkpoint(node);
+	}
+}
+
+/* All of the log is committed when it is replayed: far more than the cache holds at once. */
+static void
+test_replay_waits_for_frames(void **state)
+{
+	Node *node = node_create_sized(300, 16 * 1024 * 1024);
+	Reply reply;
+
+	(void) state;
+	for (int i = 0; i < 60; i++)
+	{
+		append_large(node, "k", 200000, 0);
+		if (i % 2 == 1)
+		{
+			EntryCompact compact = {.revision = i + 2};
+
+			(void) append(node, ENTRY_COMPACT, ++node->index, &compact, sizeof(compact), 0,
+						  node->shm->incarnation + 1);
+		}
+	}
+	/* Up to a checkpoint, which holds what it reaches until there is another. */
+	commit(node);
+	assert_int_equal(applier_step(node->applier), RUSD_OK);
+	atomic_fetch_add(&node->shm->requests->root_wanted, 1);
+	assert_int_equal(applier_step(node->applier), RUSD_OK);
+	atomic_store(&node->shm->positions->durable_root, node->shm->checkpoint_root->root.number);
+	assert_in_range(apply_up_to(node, node->index), 1, 100);
+	/* Nothing that was held is lost, nothing applied twice. */
+	(void) append_put(node, "a", "1", 0, node->shm->incarnation);
+	commit(node);
+	(void) apply_up_to(node, node->index);
+	assert_true(reply_take(&node->backend, &reply));
+	assert_int_equal(reply.revision, 62);
+	node_destroy(node);
+}
+
+/* What was reserved by an older state: small when it was proposed, large when it is applied. */
+static void
+test_kept_values_wait_for_frames(void **state)
+{
+	Node *node = node_create_sized(350, 16 * 1024 * 1024);
+	uint64_t position;
+	uint64_t kept;
+
+	(void) state;
+	append_large(node, "k", 1, 0);
+	append_large(node, "k", 400000, 0);
+	for (int i = 0; i < 4; i++)
+		append_large(node, "k", 0, OP_IGNORE_VALUE);
+	commit(node);
+	assert_int_equal(apply_up_to(node, node->index), 0);
+	finish_checkpoint(node);
+	/* The next does not fit; a compaction that has been applied before it makes room. */
+	(void) append(node, ENTRY_COMPACT, ++node->index, &(EntryCompact){.revision = 7},
+				  sizeof(EntryCompact), 0, node->shm->incarnation + 1);
+	position = atomic_load(&node->shm->positions->appended);
+	kept = node->index;
+	for (int i = 0; i < 3; i++)
+		append_large(node, "k", 0, OP_IGNORE_VALUE);
+	commit(node);
+	settle(node);
+	assert_in_range(atomic_load(&node->shm->positions->applied_index), kept, kept + 2);
+	/* The entry that waits is still in the buffers: their bytes are not given up. */
+	assert_in_range(atomic_load(&node->shm->positions->applied_position), position - 4096,
+					atomic_load(&node->shm->positions->appended) - 1);
+	assert_in_range(apply_up_to(node, node->index), 1, 10);
+	node_destroy(node);
+}
+
+/* The need is known from above only: with nothing left to wait for it is tried, and fits. */
+static void
+test_nothing_to_wait_for(void **state)
+{
+	Node *node = node_create_sized(300, 16 * 1024 * 1024);
+	int i;
+
+	(void) state;
+	for (i = 0; frames_free(node) > 12; i++)
+	{
+		char key[16];
+
+		(void) snprintf(key, sizeof(key), "key%d", i);
+		append_large(node, key, 7000, 0);
+		commit(node);
+		(void) apply_up_to(node, node->index);
+		finish_checkpoint(node);
+		atomic_store(&node->shm->requests->frames_wanted, 299);
+		settle(node);
+		atomic_store(&node->shm->requests->frames_wanted, 0);
+	}
+	(void) append_put(node, "key0", "small", 0, node->shm->incarnation + 1);
+	commit(node);
+	(void) apply_up_to(node, node->index);
+	node_destroy(node);
+}
+
+/* With nothing to be given back, however many frames are wanted, nobody is asked for anything. */
+static void
+test_no_needless_checkpoints(void **state)
+{
+	Node *node = node_create();
+	uint64_t wanted;
+
+	(void) state;
+	(void) append_put(node, "a", "1", 0, node->shm->incarnation + 1);
+	(void) append_put(node, "a", "2", 0, node->shm->incarnation + 1);
+	commit(node);
+	settle(node);
+	atomic_store(&node->shm->requests->frames_wanted, 4000);
+	settle(node);
+	finish_checkpoint(node);
+	settle(node);
+	wanted = checkpoints_wanted(node);
+	for (int i = 0; i < 5; i++)
+	{
+		finish_checkpoint(node);
+		settle(node);
+	}
+	assert_int_equal(checkpoints_wanted(node), wanted);
+	node_destroy(node);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_put),        cmocka_unit_test(test_identities),
-		cmocka_unit_test(test_many),       cmocka_unit_test(test_waiters),
-		cmocka_unit_test(test_hand_over),  cmocka_unit_test(test_physical_compaction),
-		cmocka_unit_test(test_defragment), cmocka_unit_test(test_gap),
+		cmocka_unit_test(test_put),
+		cmocka_unit_test(test_identities),
+		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_waiters),
+		cmocka_unit_test(test_hand_over),
+		cmocka_unit_test(test_physical_compaction),
+		cmocka_unit_test(test_defragment),
+		cmocka_unit_test(test_gap),
+		cmocka_unit_test(test_replay_waits_for_frames),
+		cmocka_unit_test(test_kept_values_wait_for_frames),
+		cmocka_unit_test(test_nothing_to_wait_for),
+		cmocka_unit_test(test_no_needless_checkpoints),
 	};
 
 	return cmocka_run_group_tests_name("applier", tests, NULL, NULL);

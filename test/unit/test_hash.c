@@ -233,7 +233,7 @@ test_random_hashes(void **state)
 									 model_hash(model, model->revision, revision, false));
 				if (!store_has_background(fixture->store))
 					break;
-				assert_int_equal(store_background(fixture->store), RUSD_OK);
+				assert_int_equal(store_background(fixture->store, 0), RUSD_OK);
 				if (round == 2)
 					fixture_finish_background(fixture);
 				(void) store_publish(fixture->store);

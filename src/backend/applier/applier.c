@@ -193,7 +193,22 @@ publish_batch(Applier *applier)
 	waiters_wake(applier, false);
 }
 
-/* Applies what is committed, up to a batch. */
+/* The record that was held for want of frames, or the next one. */
+static Status
+next_record(Applier *applier, uint64_t limit, WalRecord *record)
+{
+	if (!applier->has_held)
+		return wal_reader_next(applier->reader, limit, record);
+	*record = applier->held;
+	applier->has_held = false;
+	return RUSD_OK;
+}
+
+/*
+ * Applies what is committed, up to a batch, or up to an entry for which frames are short.  That one
+ * is kept as the reader gave it: the reader's position stays before its batch until the next is
+ * read.
+ */
 static Status
 apply_batch(Applier *applier, bool *did)
 {
@@ -202,6 +217,7 @@ apply_batch(Applier *applier, bool *did)
 	uint32_t entries = 0;
 	uint64_t now;
 	WalRecord record;
+	bool fits = true;
 	Status status = RUSD_OK;
 
 	if (limit <= wal_reader_position(applier->reader))
@@ -209,8 +225,13 @@ apply_batch(Applier *applier, bool *did)
 	now = applier->clock->monotonic_ns(applier->clock);
 	for (; entries < BATCH_ENTRIES && bytes < BATCH_BYTES; entries++)
 	{
-		status = wal_reader_next(applier->reader, limit, &record);
+		status = next_record(applier, limit, &record);
 		if (status != RUSD_OK)
+			break;
+		status = room_for(applier, &record, &fits);
+		if (status != RUSD_OK)
+			return status;
+		if (!fits)
 			break;
 		if (entries == 0)
 			INJECT("apply-before-batch");
@@ -241,7 +262,7 @@ applier_step(Applier *applier)
 	Status status;
 
 	slots_forget_dead(applier);
-	status = apply_batch(applier, &did);
+	status = applier->lacking > 0 ? RUSD_OK : apply_batch(applier, &did);
 	if (status != RUSD_OK)
 		return status;
 	did |= checkpointer_serve(applier);

@@ -53,6 +53,12 @@ struct Applier
 	uint64_t warn_after_ns;
 	uint32_t deaths_seen;
 	uint64_t looked_ns;        /* when all slots were looked at for waiters */
+	/* room.c: an entry that was read and cannot be applied for want of frames */
+	WalRecord held;
+	bool has_held;
+	bool forced;      /* nothing can be taken back any more: it is tried with what there is */
+	bool warned_short;
+	uint64_t lacking; /* frames that must be free before it is looked at again; 0: none is short */
 	uint64_t checkpoint_asked; /* ShmRequests.checkpoint_wanted that the last request of ours made;
 								  0: none */
 	DefragmentState defragment;
@@ -81,9 +87,18 @@ extern void slots_forget_dead(Applier *applier);
 /* Is it a request of a living backend of this incarnation? */
 extern bool request_is_ours(const Applier *applier, const RequestId *id);
 
+/* room.c: frames for the next entry. */
+/* Is there room for it?  If not, it is held, and lacking says how much is. */
+extern Status room_for(Applier *applier, const WalRecord *record, bool *fits);
+/* One step towards it. */
+extern Status room_step(Applier *applier, bool *did);
+
 /* upkeep.c: what is done between batches. */
 extern bool checkpointer_serve(Applier *applier);
+/* If a checkpoint can give pages back. */
 extern void checkpoint_ask(Applier *applier);
+/* A slice of compaction, if there is one and frames for it. */
+extern Status background_step(Applier *applier, uint64_t promised, bool *did);
 extern bool checkpoint_is_done(const Applier *applier);
 extern Status upkeep_step(Applier *applier, bool *did);
 extern void defragment_begin(Applier *applier, const EntryHeader *header);

@@ -20,7 +20,12 @@
 void
 checkpoint_ask(Applier *applier)
 {
-	if (!checkpoint_is_done(applier))
+	uint64_t durable =
+		atomic_load_explicit(&applier->shm->positions->durable_root, memory_order_acquire);
+
+	/* With nothing dead, or nothing new, another one gives nothing back. */
+	if (!checkpoint_is_done(applier) || store_pages_dead(applier->store) == 0 ||
+		store_root(applier->store)->number == durable)
 		return;
 	applier->checkpoint_asked =
 		atomic_fetch_add_explicit(&applier->shm->requests->checkpoint_wanted, 1,
@@ -96,7 +101,7 @@ make_room(Applier *applier)
 		return false;
 	changed = store_make_room(applier->store, wanted);
 	if (changed)
-		(void) store_publish(applier->store);
+		store_publish_counts(applier->store);
 	/* What the last checkpoint holds is given back by the next one. */
 	if (wanted > store_root(applier->store)->frames_free)
 		checkpoint_ask(applier);
@@ -207,22 +212,22 @@ defragment_step(Applier *applier, bool *did)
 }
 
 Status
-upkeep_step(Applier *applier, bool *did)
+background_step(Applier *applier, uint64_t promised, bool *did)
 {
-	Status status = RUSD_OK;
+	Status status;
 
-	*did |= make_room(applier);
-	if (applier->defragment != DEFRAGMENT_NONE)
-		status = defragment_step(applier, did);
-	if (status != RUSD_OK || !store_has_background(applier->store))
-		return status;
-	status = store_background(applier->store);
+	if (!store_has_background(applier->store))
+		return RUSD_OK;
+	status = store_background(applier->store, promised);
 	if (status == RUSD_AGAIN)
 	{
 		/* Too few frames: what the last checkpoint holds is given back by the next one. */
 		checkpoint_ask(applier);
 		if (store_make_room(applier->store, 0))
-			(void) store_publish(applier->store);
+		{
+			store_publish_counts(applier->store);
+			*did = true;
+		}
 		return RUSD_OK;
 	}
 	if (status != RUSD_OK)
@@ -231,4 +236,21 @@ upkeep_step(Applier *applier, bool *did)
 	*did = true;
 	later_send(applier, store_compaction_finished(applier->store));
 	return RUSD_OK;
+}
+
+Status
+upkeep_step(Applier *applier, bool *did)
+{
+	Status status = RUSD_OK;
+
+	*did |= make_room(applier);
+	if (applier->lacking > 0)
+		return room_step(applier, did);
+	if (applier->defragment != DEFRAGMENT_NONE)
+		status = defragment_step(applier, did);
+	if (status != RUSD_OK)
+		return status;
+	return background_step(
+		applier,
+		atomic_load_explicit(&applier->shm->requests->frames_promised, memory_order_relaxed), did);
 }

@@ -26,6 +26,7 @@ static void propose_bytes(Consensus *consensus, uint32_t kind, const uint8_t *pa
 						  uint32_t length);
 static void mark_idle(Consensus *consensus);
 static void publish_control(Consensus *consensus);
+static void publish_promises(Consensus *consensus);
 static void become_ready(Consensus *consensus);
 static bool ask_for_wakes(Consensus *consensus);
 static uint64_t wanted_flush(const Consensus *consensus);
@@ -120,6 +121,7 @@ consensus_step(Consensus *consensus, uint64_t *sleep_ns)
 	mark_idle(consensus);
 	become_ready(consensus);
 	publish_control(consensus);
+	publish_promises(consensus);
 
 	*sleep_ns = consensus->next_tick_ns - consensus->now_ns;
 	if (ask_for_wakes(consensus) || (consensus->raft.role == ROLE_LEADER && !consensus->log_full &&
@@ -276,6 +278,16 @@ publish_control(Consensus *consensus)
 	control->draining = consensus->draining;
 	shm_control_write(consensus->shm, control);
 	consensus->control_dirty = false;
+}
+
+/* Read where frames are used that are nobody's: compaction, and estimates of deletions. */
+static void
+publish_promises(Consensus *consensus)
+{
+	_Atomic uint64_t *promised = &consensus->shm->requests->frames_promised;
+
+	if (atomic_load_explicit(promised, memory_order_relaxed) != consensus->pages_reserved)
+		atomic_store_explicit(promised, consensus->pages_reserved, memory_order_relaxed);
 }
 
 /* Backends have been waiting for this; each is woken, once. */

@@ -382,6 +382,16 @@ space_frames_free(const PageSpace *space)
 }
 
 uint64_t
+space_pages_dead(const PageSpace *space)
+{
+	uint64_t dead = space->queue.count - space->queue.first;
+
+	for (uint32_t i = 0; i < space->bucket_count; i++)
+		dead += space->buckets[i].dead.count - space->buckets[i].dead.first;
+	return dead;
+}
+
+uint64_t
 space_lowest_free(const PageSpace *space)
 {
 	return bitmap_lowest(&space->free);

@@ -80,6 +80,20 @@ take_replies(Rpc *rpc)
 
 /* ---- into the ring ---- */
 
+/* How many pages it may take, by the newest state. */
+static Status
+estimate(Rpc *rpc, Proposal *proposal)
+{
+	SharedSnapshot *shared;
+	Status status = snapshot_current(rpc, &shared);
+
+	if (status != RUSD_OK)
+		return status;
+	return store_estimate(&shared->snapshot, proposal->piece.kind, proposal->payload,
+						  proposal->piece.total_length, (uint64_t) config.max_request_bytes,
+						  &proposal->piece.frames_needed);
+}
+
 static void
 begin(Rpc *rpc, RpcCall *call)
 {
@@ -94,7 +108,11 @@ begin(Rpc *rpc, RpcCall *call)
 	*bucket = call;
 }
 
-/* Puts what fits of this call's proposal.  True: it is all in. */
+/*
+ * Puts what fits of this call's proposal.  True: it is all in.  What was estimated when it came is
+ * too old for one that had to wait: the proposals before it may have changed what it meets.  Where
+ * that cannot be told now, the old estimate has to do; the applier looks once more.
+ */
 static bool
 put(Rpc *rpc, RpcCall *call)
 {
@@ -104,6 +122,8 @@ put(Rpc *rpc, RpcCall *call)
 	{
 		if (!proposal_may_begin(&rpc->writer))
 			return false;
+		if (call->list == LIST_PUT)
+			(void) estimate(rpc, proposal);
 		begin(rpc, call);
 	}
 	if (!proposal_put(&rpc->writer, &proposal->piece, proposal->payload, &proposal->put))
@@ -238,15 +258,12 @@ propose(RpcCall *call, EntryKind kind, uint8_t *payload, size_t length, uint32_t
 {
 	Rpc *rpc = call->rpc;
 	Proposal *proposal = &call->proposal;
-	SharedSnapshot *shared;
 	ControlState control;
 	Status status;
 
 	status = check_member(rpc, call, kind, &control);
 	if (status == RUSD_OK)
 		status = check_size(serialized);
-	if (status == RUSD_OK)
-		status = snapshot_current(rpc, &shared);
 	if (status != RUSD_OK)
 		return status;
 	fill_header(rpc, &control, payload, entry_flags);
@@ -254,11 +271,10 @@ propose(RpcCall *call, EntryKind kind, uint8_t *payload, size_t length, uint32_t
 	proposal->piece = (ProposalPiece){.total_length = (uint32_t) length,
 									  .kind = (uint16_t) kind,
 									  .flags = frees_space(kind) ? PROPOSAL_FREES_SPACE : 0};
-	status =
-		store_estimate(&shared->snapshot, kind, payload, length, &proposal->piece.frames_needed);
+	proposal->payload = payload;
+	status = estimate(rpc, proposal);
 	if (status != RUSD_OK)
 		return status;
-	proposal->payload = payload;
 	proposal->put = 0;
 	proposal->begun = false;
 	call->on_reply = on_reply;

@@ -27,9 +27,10 @@
 /* Revisions looked at, and records hashed, in one slice: some tenths of a millisecond. */
 #define REMOVE_PER_SLICE 100
 #define HASH_PER_SLICE 200
-/* Pages that removing one revision may take, from above: three cells, each with its path of a few
- * pages. */
-#define PAGES_PER_REVISION 12
+/* Below so many free frames nothing is removed. */
+#define REMOVAL_RESERVE 24
+/* For the entry that begins a compaction. */
+#define COMPACT_ENTRY_PAGES 16
 
 static void
 enqueue(Store *store, CompactionJob job)
@@ -188,27 +189,38 @@ hash_slice(Store *store)
 	return status == RUSD_AGAIN ? RUSD_OK : status;
 }
 
-/*
- * How many revisions a slice may remove: frames are promised to proposals that are on their way, so
- * the more of them are taken the less is done here, and below a quarter nothing until checkpoints
- * and readers have given some back.
- */
-static uint32_t
-removals_allowed(const Store *store)
+/* Two versions at most, each with a path in both trees that may be joined on every level. */
+static uint64_t
+removal_pages(const Store *store)
 {
-	uint64_t available = space_frames_free(store->space);
-	uint64_t kept = store->shm->layout.frame_count / 4;
+	return Max(2 * (tree_insert_pages(&store->keys) + tree_insert_pages(&store->revisions)),
+			   REMOVAL_RESERVE);
+}
 
-	if (available <= kept)
-		return 0;
-	return (uint32_t) Min((available - kept) / PAGES_PER_REVISION, REMOVE_PER_SLICE);
+uint64_t
+compaction_reserve(const Store *store)
+{
+	return removal_pages(store) + COMPACT_ENTRY_PAGES;
+}
+
+/*
+ * May another revision be removed?  It takes frames before the next checkpoint gives back what it
+ * removed.  Frames that are promised to proposals on their way are left alone, but for one removal in each
+ * slice: were it to wait until nothing is promised, a full cache would never get emptier.
+ */
+static bool
+removal_fits(const Store *store, uint64_t promised)
+{
+	uint64_t needed = removal_pages(store);
+	uint64_t available = space_frames_free(store->space);
+
+	return available >= needed && available - needed >= promised;
 }
 
 Status
-compaction_step(Store *store)
+compaction_step(Store *store, uint64_t promised)
 {
 	Compaction *compaction = &store->compaction;
-	uint32_t removals;
 
 	if (compaction->count == 0)
 		return RUSD_AGAIN;
@@ -216,13 +228,13 @@ compaction_step(Store *store)
 		begin_job(store);
 	if (compaction->hashing)
 		return hash_slice(store);
-	removals = removals_allowed(store);
-	if (removals == 0)
-		return RUSD_AGAIN;
-	for (uint32_t i = 0; i < removals; i++)
+	for (uint32_t i = 0; i < REMOVE_PER_SLICE; i++)
 	{
-		Status status = remove_next(store, compaction->queue[0].revision);
+		Status status;
 
+		if (!removal_fits(store, i == 0 ? 0 : promised))
+			return i == 0 ? RUSD_AGAIN : RUSD_OK;
+		status = remove_next(store, compaction->queue[0].revision);
 		if (status == RUSD_END)
 		{
 			finish_job(store);

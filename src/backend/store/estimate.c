@@ -2,14 +2,14 @@
  * estimate.c
  *	  How many pages applying a proposal may take, from above.
  *
- * Backends, before they propose: raft holds so many frames back until the entry is applied, and
- * refuses what does not fit.
+ * Asked twice.  A backend asks before it proposes: raft holds so many frames back until the entry is
+ * applied, and refuses what does not fit.  That is about a state which other entries change until
+ * then: values that are kept grow, deletions meet more keys.  So the applier asks again, about the
+ * trees being built, and an entry for which frames are short waits for them.
  *
  * One insert copies its path and may split every page on it.  A deletion of many keys copies the
  * leaves that hold them, of which there are no more than keys and no more than pages, and adds a
- * tombstone to each key in one tree and a record in the other, whose bytes the sums tell.  What is
- * written between the estimate and the entry changes little of that; the frames that raft keeps
- * back beyond all promises are for it.
+ * tombstone to each key in one tree and a record in the other, whose bytes the sums tell.
  *
  * src/backend/store/estimate.c
  */
@@ -22,12 +22,26 @@
 /* An inner page has at least so many children when a range of leaves is copied. */
 #define FANOUT_LEAST 16
 
+/* A put of a value that is not kept takes no more than this and its bytes, whatever the depths. */
+#define PUT_PAGES_MAX (5 * TREE_DEPTH_MAX + 6)
+
 typedef struct Depths
 {
 	uint64_t keys;
 	uint64_t revisions;
 	uint64_t system;
 } Depths;
+
+typedef struct Estimate
+{
+	const Snapshot *snapshot;
+	Depths depths;
+	uint64_t value_max; /* so long may a value have become that is kept */
+	uint64_t promised;  /* pages of entries that may still come before this one */
+	uint64_t grown;     /* pages for what is kept, beyond what it has now */
+	uint64_t put;       /* pages of puts so far, which a delete behind them meets */
+	uint64_t pages;
+} Estimate;
 
 static Status
 depth_of(const Snapshot *snapshot, TreeRoot root, uint64_t *depth)
@@ -71,9 +85,10 @@ put_pages(const Depths *depths, uint64_t key_length, uint64_t value_length)
 }
 
 static Status
-delete_pages(const Snapshot *snapshot, const Depths *depths, const Op *op, uint64_t *pages)
+add_delete(Estimate *estimate, const Op *op)
 {
-	uint64_t one = put_pages(depths, op->key.length, 0);
+	const Snapshot *snapshot = estimate->snapshot;
+	uint64_t one = put_pages(&estimate->depths, op->key.length, 0);
 	TreeSum sum;
 	TreeKey from;
 	TreeKey to;
@@ -83,9 +98,11 @@ delete_pages(const Snapshot *snapshot, const Depths *depths, const Op *op, uint6
 	uint64_t bytes;
 	Status status;
 
-	*pages += one;
+	estimate->pages += one;
 	if (op->range_end.length == 0 || !interval_bounds(op->key, op->range_end, &from, &to, &has_to))
 		return RUSD_OK;
+	/* Deleting a key takes no more than putting it did. */
+	estimate->pages += estimate->put + estimate->promised;
 	status = tree_sum(snapshot->access, snapshot->root.keys, store_weigh_keys, &from,
 					  has_to ? &to : NULL, &sum);
 	if (status != RUSD_OK)
@@ -96,14 +113,36 @@ delete_pages(const Snapshot *snapshot, const Depths *depths, const Op *op, uint6
 	/* Two trees, their new pages half full at worst. */
 	bytes = sum.weight[2] + keys * CELL_BYTES;
 	leaves = Min(keys, snapshot->root.pages_used) + 2 * (2 * bytes / PAGE_BYTES + 1);
-	*pages += Min(keys * one,
-				  leaves + leaves / FANOUT_LEAST + keys * long_key_pages(sum.weight[2] / keys));
+	estimate->pages += Min(keys * one, leaves + leaves / FANOUT_LEAST +
+										   keys * long_key_pages(sum.weight[2] / keys));
 	return RUSD_OK;
 }
 
 static Status
-op_pages(const Snapshot *snapshot, const Depths *depths, const uint8_t *ops, size_t length,
-		 uint64_t *pages)
+add_put(Estimate *estimate, const Op *op)
+{
+	uint64_t length = op->value.length;
+	uint64_t pages;
+
+	if ((op->header->flags & OP_IGNORE_VALUE) != 0)
+	{
+		RangeItem item;
+		Status status = range_get(estimate->snapshot, op->key, INT64_MAX, 0, &item);
+
+		if (status != RUSD_OK && status != RUSD_NOT_FOUND)
+			return status;
+		length = status == RUSD_OK ? item.value_length : 0;
+		if (length < estimate->value_max)
+			estimate->grown += overflow_pages(estimate->value_max) - overflow_pages(length);
+	}
+	pages = put_pages(&estimate->depths, op->key.length, length);
+	estimate->pages += pages;
+	estimate->put += pages;
+	return RUSD_OK;
+}
+
+static Status
+add_ops(Estimate *estimate, const uint8_t *ops, size_t length)
 {
 	Op op;
 
@@ -113,40 +152,26 @@ op_pages(const Snapshot *snapshot, const Depths *depths, const uint8_t *ops, siz
 
 		op_at(ops, offset, &op);
 		if (op.header->kind == OP_PUT)
-		{
-			uint64_t value_length = op.value.length;
-
-			if ((op.header->flags & OP_IGNORE_VALUE) != 0)
-			{
-				RangeItem item;
-
-				status = range_get(snapshot, op.key, INT64_MAX, 0, &item);
-				value_length = status == RUSD_OK ? item.value_length : 0;
-				if (status == RUSD_NOT_FOUND)
-					status = RUSD_OK;
-			}
-			*pages += put_pages(depths, op.key.length, value_length);
-		}
+			status = add_put(estimate, &op);
 		else if (op.header->kind == OP_DELETE)
-			status = delete_pages(snapshot, depths, &op, pages);
+			status = add_delete(estimate, &op);
 		if (status != RUSD_OK)
 			return status;
 	}
 	return RUSD_OK;
 }
 
-Status
-store_estimate(const Snapshot *snapshot, uint32_t kind, const uint8_t *payload, size_t length,
-			   uint64_t *pages)
+static Status
+estimate_entry(Estimate *estimate, uint32_t kind, const uint8_t *payload, size_t length)
 {
-	Depths depths;
-	Status status = depth_of(snapshot, snapshot->root.keys, &depths.keys);
+	const Snapshot *snapshot = estimate->snapshot;
+	Depths *depths = &estimate->depths;
+	Status status = depth_of(snapshot, snapshot->root.keys, &depths->keys);
 
-	*pages = 0;
 	if (status == RUSD_OK)
-		status = depth_of(snapshot, snapshot->root.revisions, &depths.revisions);
+		status = depth_of(snapshot, snapshot->root.revisions, &depths->revisions);
 	if (status == RUSD_OK)
-		status = depth_of(snapshot, snapshot->root.system, &depths.system);
+		status = depth_of(snapshot, snapshot->root.system, &depths->system);
 	if (status != RUSD_OK)
 		return status;
 	switch (kind)
@@ -154,11 +179,55 @@ store_estimate(const Snapshot *snapshot, uint32_t kind, const uint8_t *payload, 
 		case ENTRY_PUT:
 		case ENTRY_DELETE_RANGE:
 		case ENTRY_TXN:
-			return op_pages(snapshot, &depths, payload + sizeof(EntryHeader),
-							length - sizeof(EntryHeader), pages);
+			return add_ops(estimate, payload + sizeof(EntryHeader), length - sizeof(EntryHeader));
 		default:
 			/* A few cells of the system tree.  Removal after a compaction sees to its own room. */
-			*pages = 2 * insert_pages(depths.system) + overflow_pages(length);
+			estimate->pages = 2 * insert_pages(depths->system) + overflow_pages(length);
 			return RUSD_OK;
 	}
+}
+
+Status
+store_estimate(const Snapshot *snapshot, uint32_t kind, const uint8_t *payload, size_t length,
+			   uint64_t value_max, uint64_t *pages)
+{
+	const Shm *shm = snapshot->access->shm;
+	Estimate estimate = {
+		.snapshot = snapshot,
+		.value_max = value_max,
+		.promised = atomic_load_explicit(&shm->requests->frames_promised, memory_order_relaxed)};
+	Status status = estimate_entry(&estimate, kind, payload, length);
+
+	/* Were a transaction that keeps many small values to reserve the largest for each, a small cache
+	 * would never let it pass. */
+	*pages = estimate.pages + Min(estimate.grown, shm->layout.frame_count / 4);
+	return status;
+}
+
+Status
+store_frames_needed(Store *store, uint32_t kind, const uint8_t *payload, size_t length,
+					uint64_t *pages)
+{
+	Snapshot snapshot;
+	Estimate estimate = {.snapshot = &snapshot};
+	/* What a compaction needs is left alone by all others. */
+	uint64_t reserve = kind == ENTRY_COMPACT || kind == ENTRY_ALARM ? 0 : compaction_reserve(store);
+	Status status;
+
+	*pages = reserve + PUT_PAGES_MAX + 4 * (length / TREE_OVERFLOW_BYTES + 1);
+	if (likely(kind == ENTRY_PUT && *pages <= space_frames_free(store->space)))
+	{
+		Op op;
+
+		op_at(payload + sizeof(EntryHeader), 0, &op);
+		if (likely((op.header->flags & OP_IGNORE_VALUE) == 0))
+			return RUSD_OK;
+	}
+	store_building(store, &snapshot);
+	snapshot.root.pages_used = space_pages_used(store->space);
+	/* The entry before has been applied: what is live is what a view behind all of them sees. */
+	snapshot.newest_main = store->state.revision;
+	status = estimate_entry(&estimate, kind, payload, length);
+	*pages = estimate.pages + reserve;
+	return status;
 }

@@ -256,6 +256,25 @@ store_publish(Store *store)
 	return state->number;
 }
 
+void
+store_publish_counts(Store *store)
+{
+	fill_counts(store);
+	shm_root_write(store->shm, &store->state);
+}
+
+uint64_t
+store_frames_free(const Store *store)
+{
+	return space_frames_free(store->space);
+}
+
+uint64_t
+store_pages_dead(const Store *store)
+{
+	return space_pages_dead(store->space);
+}
+
 /* The lowest root under a snapshot pin; UINT64_MAX: none. */
 static uint64_t
 oldest_snapshot(const Shm *shm)
@@ -333,10 +352,10 @@ store_has_background(const Store *store)
 }
 
 Status
-store_background(Store *store)
+store_background(Store *store, uint64_t promised)
 {
 	store->sub = 0;
-	return compaction_step(store);
+	return compaction_step(store, promised);
 }
 
 int64_t

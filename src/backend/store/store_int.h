@@ -217,7 +217,9 @@ extern bool txn_has_put(const uint8_t *ops, size_t length);
 /* compact.c */
 extern Status compaction_apply(Store *store, const EntryCompact *compact, ApplyResult *result);
 extern void compaction_resume(Store *store);
-extern Status compaction_step(Store *store);
+extern Status compaction_step(Store *store, uint64_t promised);
+/* Frames that other entries must leave, or nothing could make room any more. */
+extern uint64_t compaction_reserve(const Store *store);
 
 /* system.c */
 extern Status system_put(Store *store, const char *name, const void *value, size_t length);

@@ -280,6 +280,8 @@ typedef struct ShmRequests
 	/* raft: pages that a refused proposal lacked, 0 where none does: the applier takes back what it
 	 * can (space_reclaim, and the oldest snapshots) until RootState.frames_free is no less. */
 	cache_aligned _Atomic uint64_t frames_wanted;
+	/* raft: pages reserved for entries that are not applied yet */
+	_Atomic uint64_t frames_promised;
 } ShmRequests;
 
 /* ------------------------------------------------------------------------------------------------

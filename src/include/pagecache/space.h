@@ -26,7 +26,7 @@ extern void space_destroy(PageSpace *space);
 
 /*
  * A fresh frame, header filled in (birth = the root being built), the lowest number that may be
- * reused.  Never fails within what was reserved (store_estimate): Check.
+ * reused.  Never fails within what the applier has made sure of (store_frames_needed): Check.
  */
 extern PageHeader *space_allocate(PageSpace *space, PageKind kind);
 /* The page is not reached from the root being built.  One that was born in it is free at once. */
@@ -43,6 +43,8 @@ extern void space_reclaim(PageSpace *space);
 extern uint64_t space_pages_end(const PageSpace *space);  /* highest page allocated + 1 */
 extern uint64_t space_pages_used(const PageSpace *space); /* reached from the root being built */
 extern uint64_t space_frames_free(const PageSpace *space);
+/* Dead and not reused yet: what a checkpoint, or the end of a reader, can still give back. */
+extern uint64_t space_pages_dead(const PageSpace *space);
 /* The page that space_allocate would take; PAGE_NONE: none. */
 extern uint64_t space_lowest_free(const PageSpace *space);
 /*

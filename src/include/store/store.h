@@ -104,11 +104,13 @@ typedef struct HashKept /* in shared memory, written by the applier under a chan
 } HashKept;
 
 /*
- * Pages that applying this proposal may take, from above: RUSD_OK always.  Of a delete from the
- * sums in the inner nodes.  Backend, before it proposes.
+ * Pages that applying this proposal may take, by the state that the backend sees.  Of a delete from
+ * the sums in the inner nodes.  Until the entry is applied a value that it keeps may have become as
+ * long as value_max.  Backend, before it proposes; what is off is made up for by the applier, which
+ * waits for frames.
  */
 extern Status store_estimate(const Snapshot *snapshot, uint32_t kind, const uint8_t *payload,
-							 size_t length, uint64_t *pages);
+							 size_t length, uint64_t value_max, uint64_t *pages);
 
 /* ---- applier
  * ------------------------------------------------------------------------------------------------
@@ -142,20 +144,35 @@ extern void store_destroy(Store *store);
  */
 extern Status store_apply(Store *store, uint32_t kind, uint64_t index, uint64_t term,
 						  const uint8_t *payload, size_t length, ApplyResult *result);
+/*
+ * Frames that should be free to apply this entry to the trees being built: what it may take, from
+ * above, and what a compaction needs, without which nothing would make room afterwards.  To be asked
+ * before store_apply: an entry that is begun cannot wait for frames any more.
+ */
+extern Status store_frames_needed(Store *store, uint32_t kind, const uint8_t *payload,
+								  size_t length, uint64_t *pages);
+/* As of now, while store_root tells what was free at the last publication. */
+extern uint64_t store_frames_free(const Store *store);
+/* Pages that a checkpoint or the end of a reader can still give back. */
+extern uint64_t store_pages_dead(const Store *store);
 /* Publishes the trees as a new root in shared memory; returns its number.  After this store_root
  * tells it. */
 extern uint64_t store_publish(Store *store);
+/* Nothing was built since store_publish, but pages were taken back: tells how many are free, under
+ * the same root. */
+extern void store_publish_counts(Store *store);
 /* The number that the next store_publish will give. */
 extern uint64_t store_next_root(const Store *store);
 extern const RootState *store_root(const Store *store);
 /* Something to do between batches: a compaction under way? */
 extern bool store_has_background(const Store *store);
 /* One slice of it: at most some 1,000 revisions (COMPACT-10).  The caller publishes afterwards.
- * RUSD_AGAIN: not while so few frames are free. */
-extern Status store_background(Store *store);
+ * promised: frames that it leaves to others, but for one removal a slice.  RUSD_AGAIN: not while so
+ * few frames are free. */
+extern Status store_background(Store *store, uint64_t promised);
 /*
  * frames pages are wanted and not there: takes back what can be, and if that is not enough ends the
- * oldest snapshots, one root at a time.  True if there is something new to publish.
+ * oldest snapshots, one root at a time.  True if counts are to be published.
  */
 extern bool store_make_room(Store *store, uint64_t frames);
 /* The compaction revision up to which removal is finished; physical answers wait for it. */

@@ -432,6 +432,8 @@ what_waits_becomes_one_batch_with_trusted_ids(void **state)
 	uint32_t perfect = 0;
 
 	(void) state;
+	world->frames_free = UINT32_MAX;
+	publish_root(world, control(world).last_index);
 	for (uint32_t i = 0; i < BACKENDS; i++)
 	{
 		begin_backend(world, &backends[i]);
@@ -661,15 +663,15 @@ pages_are_reserved_until_applied(void **state)
 
 	(void) state;
 	begin_backend(world, &backend);
-	/* 1024 free, 32 kept back. */
+	/* 1024 free, 32 kept back, and 64 for compactions. */
 	propose(&backend, ENTRY_PUT, 10, 600, 0);
-	propose(&backend, ENTRY_PUT, 10, 393, 0);
+	propose(&backend, ENTRY_PUT, 10, 329, 0);
 	turn(world);
 	assert_int_equal(answer(&backend), RUSD_TOO_MANY_REQUESTS);
 	assert_int_equal(atomic_load(&world->shm->requests->frames_wanted), FRAMES);
-	assert_true(600 + 32 + 393 > FRAMES); /* more than the cache has is not asked for */
+	assert_true(600 + 96 + 329 > FRAMES); /* more than the cache has is not asked for */
 	assert_int_equal(atomic_load(&world->shm->latches[PROC_APPLIER].word), 1);
-	propose(&backend, ENTRY_PUT, 10, 392, 0);
+	propose(&backend, ENTRY_PUT, 10, 328, 0);
 	turn(world);
 	assert_int_equal(answer(&backend), RUSD_AGAIN);
 	/* What frees may use what is kept back, and no more. */
@@ -687,7 +689,7 @@ pages_are_reserved_until_applied(void **state)
 	world->frames_free = 924;
 	settle(world);
 	assert_int_equal(world->seen_count, 3);
-	propose(&backend, ENTRY_PUT, 10, 924 - 32, 0);
+	propose(&backend, ENTRY_PUT, 10, 924 - 96, 0);
 	settle(world);
 	assert_int_equal(world->seen_count, 4);
 	/* Nobody was refused since: nobody waits for pages. */
@@ -700,6 +702,36 @@ pages_are_reserved_until_applied(void **state)
 	propose(&backend, ENTRY_PUT, 10, UINT64_MAX, 0);
 	turn(world);
 	assert_int_equal(answer(&backend), RUSD_TOO_MANY_REQUESTS);
+	end_world(world);
+}
+
+/* A backend may say that its proposal takes nothing; and the others are told what is reserved. */
+static void
+promises_are_published(void **state)
+{
+	World *world = begin_ready();
+	_Atomic uint64_t *promised = &world->shm->requests->frames_promised;
+	Backend backend;
+
+	(void) state;
+	begin_backend(world, &backend);
+	assert_int_equal(atomic_load(promised), 0);
+	propose(&backend, ENTRY_PUT, 10, 600, 0);
+	turn(world);
+	assert_int_equal(atomic_load(promised), 600);
+	propose(&backend, ENTRY_PUT, 10, 0, 0);
+	turn(world);
+	assert_int_equal(atomic_load(promised), 600 + 11);
+	settle(world);
+	assert_int_equal(atomic_load(promised), 0);
+	propose(&backend, ENTRY_PUT, 3 * 8192, 0, 0);
+	turn(world);
+	while (backend.payload != NULL)
+	{
+		send(&backend);
+		turn(world);
+	}
+	assert_int_equal(atomic_load(promised), 11 + 3);
 	end_world(world);
 }
 
@@ -949,6 +981,7 @@ main(void)
 		cmocka_unit_test(a_full_disk_refuses_all_but_what_frees),
 		cmocka_unit_test(a_refused_proposal_need_not_be_completed),
 		cmocka_unit_test(pages_are_reserved_until_applied),
+		cmocka_unit_test(promises_are_published),
 		cmocka_unit_test(a_full_log_waits_and_loses_nothing),
 		cmocka_unit_test(a_backend_that_dies_leaves_nothing),
 		cmocka_unit_test(who_sits_on_memory_loses_it),

@@ -25,6 +25,9 @@
 /* Proposals in pieces being collected at once hold at most so many times request_max. */
 #define COLLECT_FACTOR 4
 #define OWN_PROPOSALS 2
+/* Pages that only compactions and alarms may use: the entry's, and what the applier needs to begin
+ * removing. */
+#define COMPACTION_PAGES 64
 
 /* What raft knows of a slot's stream of pieces. */
 typedef struct Intake
@@ -79,7 +82,7 @@ struct Consensus
 
 	/* judge.c */
 	RootState root;           /* as of this turn or newer */
-	uint64_t pages_kept_back; /* for what frees space */
+	uint64_t pages_kept_back; /* for what frees space, beside COMPACTION_PAGES */
 	uint64_t pages_wanted;    /* what the largest proposal refused since the last tick lacked */
 	bool draining;
 

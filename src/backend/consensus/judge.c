@@ -4,7 +4,8 @@
  *
  * What is judged here is refused before it has an index, and so may depend on this machine: on room
  * in the cache and on the disk, on how far the applier is behind.  An entry that has an index is
- * never refused; the applier relies on the pages that were reserved for it.
+ * never refused: where the pages that were reserved for it are too few, the applier waits until it has
+ * taken back enough.
  *
  * src/backend/consensus/judge.c
  */
@@ -25,6 +26,9 @@ static const uint8_t kinds[ENTRY_KIND_END] = {
 	[ENTRY_ALARM] = KIND_ALLOWED | KIND_MAY_FREE,
 	[ENTRY_DEFRAGMENT] = KIND_ALLOWED | KIND_LOCAL | KIND_MAY_FREE,
 };
+
+/* What a put takes at least by its estimate, in trees of one page each. */
+#define PATH_PAGES 11
 
 static bool frees_space(const ProposalPiece *piece);
 static bool pages_suffice(Consensus *consensus, const ProposalPiece *piece, uint64_t pages);
@@ -65,8 +69,8 @@ judge_proposal(Consensus *consensus, const ProposalPiece *piece, uint64_t *pages
 		return RUSD_TOO_MANY_REQUESTS;
 	if (atomic_load_explicit(&shm->segments->no_room, memory_order_relaxed) && !frees_space(piece))
 		return RUSD_NOSPACE;
-	/* A backend's word for it, but no less than its bytes will take. */
-	*pages = Max(piece->frames_needed, 1 + piece->total_length / SHM_FRAME_BYTES);
+	/* A backend's word for it, but no less than its bytes will take, and paths to them. */
+	*pages = Max(piece->frames_needed, PATH_PAGES + piece->total_length / SHM_FRAME_BYTES);
 	return pages_suffice(consensus, piece, *pages) ? RUSD_OK : RUSD_TOO_MANY_REQUESTS;
 }
 
@@ -84,6 +88,9 @@ pages_suffice(Consensus *consensus, const ProposalPiece *piece, uint64_t pages)
 
 	if (!frees_space(piece))
 		used += consensus->pages_kept_back;
+	/* Deletes free nothing before a compaction. */
+	if (piece->kind != ENTRY_COMPACT && piece->kind != ENTRY_ALARM)
+		used += COMPACTION_PAGES;
 	if (used <= free_pages && pages <= free_pages - used)
 		return true;
 	/* The applier is asked to take back what it can; no more than the cache has. */

@@ -927,6 +927,29 @@ answers_forgive_pings(void **state)
 	assert_int_equal(peer->goaways, 0);
 }
 
+/* gRPC's C core sends one each round trip while an answer comes in. */
+static void
+each_piece_of_an_answer_forgives_pings(void **state)
+{
+	TestSource source = make_source(0);
+	PeerStream *stream;
+
+	(void) state;
+	peer->on_call = keep_call;
+	peer_init(peer, NULL);
+	stream = peer_unary(peer, "x", 1);
+	net_call_reply(kept, 500000, &source.source);
+	for (int i = 1; i <= 50; i++)
+	{
+		source.allowed = (uint64_t) i * 10000;
+		net_call_resume(kept);
+		peer_pump(peer);
+		ping(2);
+	}
+	assert_source_bytes(stream, 500000);
+	assert_int_equal(peer->goaways, 0);
+}
+
 static void
 pings_with_a_stream_may_come_every_five_seconds(void **state)
 {
@@ -1292,6 +1315,7 @@ main(void)
 		TEST(large_message_without_memory_is_refused),
 		TEST(pings_that_come_too_often_end_the_connection),
 		TEST(answers_forgive_pings),
+		TEST(each_piece_of_an_answer_forgives_pings),
 		TEST(pings_with_a_stream_may_come_every_five_seconds),
 		TEST(pings_without_a_stream_may_not),
 		TEST(settings_flood_ends_the_connection),

@@ -133,7 +133,8 @@ find_replaced(const TreePath *path, const TreeKey *key, const LeafCell **cell)
 	leaf_key(page_cell(leaf, position), &found);
 	if (found.page != PAGE_NONE)
 		return RUSD_AGAIN;
-	if (found.length == key->bytes.length && memcmp(found.bytes, key->bytes.data, found.length) == 0)
+	if (found.length == key->bytes.length &&
+		memcmp(found.bytes, key->bytes.data, found.length) == 0)
 		*cell = page_cell(leaf, position);
 	return RUSD_OK;
 }
@@ -173,7 +174,7 @@ tree_insert_newest(TreeWriter *writer, const TreeKey *key, uint8_t flags, TreeSu
 	if (replaced != NULL)
 	{
 		LeafCell *cell = (LeafCell *) (uintptr_t) page_cell(path.steps[path.depth - 1].page,
-														   path.steps[path.depth - 1].position);
+															path.steps[path.depth - 1].position);
 
 		weigh_leaf_cell(writer, cell, &minus);
 		cell->flags = 0;

@@ -10,6 +10,7 @@
 #include "rusd.h"
 
 #include "rpc_int.h"
+#include "utils/log.h"
 
 struct Answer
 {
@@ -181,6 +182,9 @@ answer_pull(NetSource *source, uint8_t *buffer, size_t max, size_t *got)
 	if (snapshot_is_ended(&answer->shared->snapshot))
 	{
 		count(answer->call->rpc->area, COUNTER_SNAPSHOTS_ENDED, 1);
+		log_warn("a slow read was ended to make room: its snapshot was the oldest",
+				 LOG_TEXT("client", answer->call->rpc->area->what),
+				 LOG_UNSIGNED("root", answer->shared->snapshot.root.number));
 		return RUSD_SNAPSHOT_ENDED;
 	}
 	while (*got < max && answer->current < answer->count)

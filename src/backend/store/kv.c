@@ -144,9 +144,9 @@ put_by_steps(Store *store, Put *put, const TreeKey *by_key)
 		if (status != RUSD_OK)
 			return status;
 	}
-	return tree_insert(&store->keys, by_key, RECORD_LIVE,
-					   (Bytes){.data = (const uint8_t *) &put->record, .length = sizeof(put->record)},
-					   put->value);
+	return tree_insert(
+		&store->keys, by_key, RECORD_LIVE,
+		(Bytes){.data = (const uint8_t *) &put->record, .length = sizeof(put->record)}, put->value);
 }
 
 Status
@@ -155,10 +155,11 @@ store_put(Store *store, const Op *op)
 	uint64_t main = (uint64_t) store->main;
 	TreeKey by_key = {.bytes = op->key, .hi = ~main, .lo = ~store->sub};
 	TreeKey by_revision = {.hi = main, .lo = store->sub};
-	Put put = {.store = store,
-			   .op = op,
-			   .record = {.create_revision = store->main, .version = 1, .lease = op->header->number},
-			   .value = op->value};
+	Put put = {
+		.store = store,
+		.op = op,
+		.record = {.create_revision = store->main, .version = 1, .lease = op->header->number},
+		.value = op->value};
 	Status status = tree_insert_newest(&store->keys, &by_key, RECORD_LIVE, succeed, &put);
 
 	if (status == RUSD_AGAIN)

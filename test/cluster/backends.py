@@ -172,7 +172,7 @@ def main():
     tap = Tap()
     print("# to repeat: backends.py --server %s --kills %d --seed %d" % (args.server, args.kills, seed))
     with Node(args.server, ["--log-level=warn", "--checkpoint-interval=200ms"]) as server:
-        tap.run("%d backends killed under load (seed %d)" % (args.kills, seed), backends_die, server, args, seed)
+        tap.run("%d backends killed under load (seed %d)" % (args.kills, seed), backends_die, server, args, seed, node=server)
     tap.end()
 
 

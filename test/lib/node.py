@@ -112,10 +112,26 @@ class Node:
 
     def __exit__(self, kind, value, trace):
         if kind is not None:
-            print("# the end of what the server printed:")
-            for line in self.log()[-15:]:
-                print("#   " + line[:400])
+            self.explain()
         self.remove()
+
+    def explain(self):
+        """What a failure may be found by: processes, and the end of the log."""
+        if self.process is not None and self.process.poll() is None:
+            for pid in [self.pid] + children_of(self.pid):
+                try:
+                    with open("/proc/%d/wchan" % pid) as f, open("/proc/%d/stat" % pid) as g:
+                        print("#   process %d: %s, state %s, waits in %s" % (pid, title_of(pid), g.read().rsplit(")", 1)[1].split()[0], f.read()))
+                except OSError:
+                    pass
+            try:
+                shown = {k: v for k, v in self.metrics().items() if re.match("rusd_(wal|root|checkpoint|slots|snapshot|result|frames|proposal)|etcd_server_(has_leader|is_leader|proposals)|etcd_debugging_mvcc_current", k)}
+                print("#   metrics: " + " ".join("%s=%g" % x for x in sorted(shown.items())))
+            except (OSError, http.client.HTTPException) as error:
+                print("#   no metrics: %s" % error)
+        print("#   the end of what the server printed:")
+        for line in self.log()[-25:]:
+            print("#   " + line[:400])
 
     def argv(self):
         client, peer = "http://127.0.0.1:%d" % self.client, "http://127.0.0.1:%d" % self.peer
@@ -259,7 +275,8 @@ class Tap:
     def __init__(self):
         self.count = self.bad = 0
 
-    def run(self, name, function, *arguments):
+    def run(self, name, function, *arguments, node=None):
+        """node: the server that the function was given, if it lives beyond it; it is explained when the function fails."""
         self.count += 1
         began = time.monotonic()
         try:
@@ -269,6 +286,8 @@ class Tap:
             print("not ok %d - %s" % (self.count, name))
             for line in str(failure).splitlines():
                 print("# " + line)
+            if node is not None:
+                node.explain()
         except Exception as error:              # a broken test is a failed one
             import traceback
             self.bad += 1
@@ -304,7 +323,7 @@ class Client:
         self.grpc, self.vectors = grpc, vectors
         self.channel = grpc.insecure_channel(endpoint, options=[
             ("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1), ("grpc.enable_retries", 0),
-            ("grpc.use_local_subchannel_pool", 1), ("grpc.initial_reconnect_backoff_ms", 20), ("grpc.min_reconnect_backoff_ms", 20),
+            ("grpc.use_local_subchannel_pool", 1), ("grpc.initial_reconnect_backoff_ms", 20), ("grpc.min_reconnect_backoff_ms", 2000),
             ("grpc.max_reconnect_backoff_ms", 200)])
         self.stubs = {}
 

@@ -623,6 +623,70 @@ test_no_needless_checkpoints(void **state)
 	node_destroy(node);
 }
 
+static uint64_t
+name_of(const Node *node)
+{
+	return (uint64_t) node->slot << 32 | node->generation;
+}
+
+static void
+pass_time(Node *node, int seconds)
+{
+	for (int i = 0; i < 10 * seconds; i++)
+	{
+		node->now_ns += UINT64_C(100000000);
+		settle(node);
+	}
+}
+
+/* Who holds what others want, and does not let go for seconds, is named; nobody else is, and nobody
+ * while there is room. */
+static void
+test_holders_are_named(void **state)
+{
+	for (int by_result = 0; by_result < 2; by_result++)
+	{
+		Node *node = node_create();
+		BackendArea *area = node->shm->areas[node->slot];
+		_Atomic uint64_t *named = &node->shm->requests->backend_to_kill;
+		uint32_t other;
+		RootState root;
+
+		(void) state;
+		assert_true(slot_allocate(node->shm, &other));
+		if (by_result)
+			atomic_store(&area->result_pin, UINT64_C(1) << 16 | 1);
+		else
+			atomic_store(&area->snapshot_pins[3], 1);
+		for (int i = 0; i < 5; i++)
+		{
+			(void) append_put(node, "a", "1", 0, node->shm->incarnation + 1);
+			commit(node);
+			settle(node);
+		}
+		shm_root_read(node->shm, &root);
+		atomic_store(&node->shm->areas[other]->snapshot_pins[0], root.number);
+		atomic_store(&node->shm->areas[other]->result_pin, root.number << 16 | 1);
+		pass_time(node, 20);
+		assert_int_equal(atomic_load(named), 0);
+		atomic_store(&node->shm->requests->frames_wanted, 4000);
+		settle(node);
+		if (!by_result)
+		{
+			/* An ended snapshot has its time. */
+			pass_time(node, 2);
+			assert_int_equal(atomic_load(named), 0);
+		}
+		pass_time(node, 7);
+		assert_int_equal(atomic_load(named), name_of(node));
+		/* Killed: the word is empty again. */
+		slot_mark_dead(node->shm, node->slot);
+		settle(node);
+		assert_int_equal(atomic_load(named), 0);
+		node_destroy(node);
+	}
+}
+
 int
 main(void)
 {
@@ -639,6 +703,7 @@ main(void)
 		cmocka_unit_test(test_kept_values_wait_for_frames),
 		cmocka_unit_test(test_nothing_to_wait_for),
 		cmocka_unit_test(test_no_needless_checkpoints),
+		cmocka_unit_test(test_holders_are_named),
 	};
 
 	return cmocka_run_group_tests_name("applier", tests, NULL, NULL);

@@ -262,6 +262,7 @@ applier_step(Applier *applier)
 	Status status;
 
 	slots_forget_dead(applier);
+	holders_step(applier, now);
 	status = applier->lacking > 0 ? RUSD_OK : apply_batch(applier, &did);
 	if (status != RUSD_OK)
 		return status;

@@ -59,6 +59,14 @@ struct Applier
 	bool forced;      /* nothing can be taken back any more: it is tried with what there is */
 	bool warned_short;
 	uint64_t lacking; /* frames that must be free before it is looked at again; 0: none is short */
+	/* holders.c */
+	struct
+	{
+		uint64_t ns;
+		uint64_t root;    /* number of the newest one at that time */
+		uint64_t allowed; /* oldest_allowed_root */
+	} past, recent;
+	uint64_t holders_looked_ns;
 	uint64_t checkpoint_asked; /* ShmRequests.checkpoint_wanted that the last request of ours made;
 								  0: none */
 	DefragmentState defragment;
@@ -93,6 +101,9 @@ extern Status room_for(Applier *applier, const WalRecord *record, bool *fits);
 /* One step towards it. */
 extern Status room_step(Applier *applier, bool *did);
 
+/* holders.c: backends that do not let go of pages that others want. */
+extern void holders_step(Applier *applier, uint64_t now);
+
 /* upkeep.c: what is done between batches. */
 extern bool checkpointer_serve(Applier *applier);
 /* If a checkpoint can give pages back. */
@@ -100,6 +111,8 @@ extern void checkpoint_ask(Applier *applier);
 /* A slice of compaction, if there is one and frames for it. */
 extern Status background_step(Applier *applier, uint64_t promised, bool *did);
 extern bool checkpoint_is_done(const Applier *applier);
+/* A number of pages is wanted and not free. */
+extern bool frames_are_short(const Applier *applier);
 extern Status upkeep_step(Applier *applier, bool *did);
 extern void defragment_begin(Applier *applier, const EntryHeader *header);
 

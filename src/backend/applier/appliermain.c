@@ -6,6 +6,9 @@
  */
 #include "rusd.h"
 
+#include <signal.h>
+#include <unistd.h>
+
 #include "applier/applier.h"
 #include "ipc/process.h"
 #include "utils/config.h"
@@ -15,12 +18,27 @@
 /* Marks may be spoilt and checkpoints end without telling us: looked at once in so long. */
 #define TICK_MS 50
 
+/*
+ * A backend is named that the postmaster is to kill: woken by what it sleeps for anyway, which does
+ * nothing to any other process.  told: the name it was woken for.
+ */
+static void
+wake_postmaster(uint64_t *told)
+{
+	uint64_t name = atomic_load_explicit(&my_shm->requests->backend_to_kill, memory_order_relaxed);
+
+	if (name != 0 && name != *told)
+		(void) kill(getppid(), SIGCHLD);
+	*told = name;
+}
+
 does_not_return void
 applier_main(void)
 {
 	PageAccess access = {.shm = my_shm, .area = my_area, .slot = my_slot, .wait = page_wait_latch};
 	int64_t quota = config.quota_backend_bytes == 0 ? QUOTA_DEFAULT : config.quota_backend_bytes;
 	Applier *applier;
+	uint64_t told = 0;
 	Status status = applier_create(my_shm, my_fs, &clock_os, access, quota, &applier);
 
 	if (status != RUSD_OK)
@@ -35,8 +53,10 @@ applier_main(void)
 		}
 		applier_warn_after(applier, (uint64_t) Max(config.warning_apply_duration, 0));
 		do
+		{
 			status = applier_step(applier);
-		while (status == RUSD_OK);
+			wake_postmaster(&told);
+		} while (status == RUSD_OK);
 		if (status != RUSD_AGAIN)
 			log_stop("the applier cannot go on", LOG_TEXT("error", status_text(status)));
 		if (stop_requested)

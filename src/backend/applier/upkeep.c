@@ -89,6 +89,15 @@ checkpointer_serve(Applier *applier)
 	return true;
 }
 
+bool
+frames_are_short(const Applier *applier)
+{
+	uint64_t wanted =
+		atomic_load_explicit(&applier->shm->requests->frames_wanted, memory_order_acquire);
+
+	return Max(wanted, applier->lacking) > store_root(applier->store)->frames_free;
+}
+
 /* raft has refused proposals for want of pages. */
 static bool
 make_room(Applier *applier)

@@ -82,6 +82,20 @@ child_find(pid_t pid)
 	return NULL;
 }
 
+Child *
+child_of_slot(int kind, uint32_t slot, uint32_t generation)
+{
+	for (uint32_t i = 0; i < children_max; i++)
+	{
+		Child *child = &children[i];
+
+		if (child->pid != 0 && child->kind == kind && child->slot == slot &&
+			child->generation == generation)
+			return child;
+	}
+	return NULL;
+}
+
 void
 child_forget(Child *child)
 {

@@ -69,6 +69,7 @@ static struct
 	uint64_t checkpoint_asked;
 	uint64_t refused_logged_ns;
 	uint64_t accept_again_ns; /* after an error of accept: not before; 0: none */
+	pid_t killed;             /* a backend that was named by the applier; 0: none */
 	int crash_kind;
 	uint64_t crash_index;
 	int crash_count;
@@ -92,6 +93,7 @@ static void serve_connection(int socket, const struct sockaddr_storage *address,
 static void refuse_connection(int socket, const char *why);
 static void take_signals(void);
 static void reap_children(void);
+static void kill_named_backend(void);
 static void child_ended(Child *child, int wait_status);
 static void essential_ended(const Child *child, int wait_status);
 static void begin_kill(NodeState state);
@@ -280,6 +282,7 @@ wait_for_events(const sigset_t *while_waiting)
 	ready = ppoll(polled, (nfds_t) count, timeout_ms < 0 ? NULL : &timeout, while_waiting);
 	take_signals();
 	reap_children();
+	kill_named_backend();
 	for (int i = 0; ready > 0 && i < count && node.state == NODE_RUN; i++)
 	{
 		if (polled[i].revents != 0)
@@ -407,12 +410,40 @@ reap_children(void)
 	free_dead_slots();
 }
 
+/*
+ * The applier has named a backend that holds pages back and does not react (applier/holders.c), and
+ * has woken us with a SIGCHLD.  It is named until it is gone, and told of once.
+ */
+static void
+kill_named_backend(void)
+{
+	uint64_t name;
+	const Child *child;
+
+	if (node.shm == NULL)
+		return;
+	name = atomic_load_explicit(&node.shm->requests->backend_to_kill, memory_order_acquire);
+	if (likely(name == 0))
+		return;
+	child = child_of_slot(PROC_BACKEND, (uint32_t) (name >> 32), (uint32_t) name);
+	if (child == NULL || child->pid == node.killed)
+		return;
+	node.killed = child->pid;
+	(void) kill(child->pid, SIGKILL);
+	atomic_fetch_add_explicit(&node.shm->ended_counters[COUNTER_BACKENDS_KILLED], 1,
+							  memory_order_relaxed);
+	log_warn("killed a backend that held back pages which others wait for",
+			 LOG_INTEGER("pid", child->pid), LOG_UNSIGNED("slot", child->slot));
+}
+
 static void
 child_ended(Child *child, int wait_status)
 {
 	Child ended = *child;
 
 	child_forget(child);
+	if (ended.pid == node.killed)
+		node.killed = 0;
 	if (ended.kind == PROC_BACKEND)
 	{
 		if (WIFSIGNALED(wait_status))

@@ -81,6 +81,8 @@ extern bool child_start(Shm *shm, int kind, uint32_t slot, int socket, const cha
 						Listener listener);
 /* The child with that pid, NULL if unknown. */
 extern Child *child_find(pid_t pid);
+/* The child that has this slot in this generation, NULL if it has ended. */
+extern Child *child_of_slot(int kind, uint32_t slot, uint32_t generation);
 extern void child_forget(Child *child);
 /* Sends signal to all children of a kind (-1: all); how many there are. */
 extern uint32_t children_signal(int kind, int signal);

@@ -19,3 +19,4 @@ RUSD_COUNTER(MEMORY_REFUSED, "rusd_memory_refused_total", "", "Requests refused 
 RUSD_COUNTER(CONNECTIONS_REFUSED, "rusd_connections_refused_total", "", "Connections closed because --max-connections were in use or no process could be made.")
 RUSD_COUNTER(HEALTH_SUCCESS, "etcd_server_health_success", "", "The total number of successful health checks")
 RUSD_COUNTER(HEALTH_FAILURES, "etcd_server_health_failures", "", "The total number of failed health checks")
+RUSD_COUNTER(BACKENDS_KILLED, "rusd_backends_killed_total", "", "Connections ended because their process held back pages that others waited for.")

@@ -282,6 +282,9 @@ typedef struct ShmRequests
 	cache_aligned _Atomic uint64_t frames_wanted;
 	/* raft: pages reserved for entries that are not applied yet */
 	_Atomic uint64_t frames_promised;
+	/* applier: slot << 32 | generation of a backend that holds pages which others want and does not
+	 * let go of them, 0: none.  The postmaster kills it. */
+	cache_aligned _Atomic uint64_t backend_to_kill;
 } ShmRequests;
 
 /* ------------------------------------------------------------------------------------------------

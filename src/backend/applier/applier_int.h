@@ -52,11 +52,11 @@ struct Applier
 	RaftConfiguration configuration;
 	uint64_t warn_after_ns;
 	uint32_t deaths_seen;
-	uint64_t looked_ns;        /* when all slots were looked at for waiters */
+	uint64_t looked_ns; /* when all slots were looked at for waiters */
 	/* room.c: an entry that was read and cannot be applied for want of frames */
 	WalRecord held;
 	bool has_held;
-	bool forced;      /* nothing can be taken back any more: it is tried with what there is */
+	bool forced; /* nothing can be taken back any more: it is tried with what there is */
 	bool warned_short;
 	uint64_t lacking; /* frames that must be free before it is looked at again; 0: none is short */
 	/* holders.c */

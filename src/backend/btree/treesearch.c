@@ -206,6 +206,21 @@ tree_page(PageAccess *access, uint64_t number, uint64_t birth, const TreePage **
 }
 
 Status
+tree_depth(PageAccess *access, TreeRoot root, uint64_t *depth)
+{
+	const TreePage *page;
+	Status status;
+
+	*depth = 0;
+	if (root.page == PAGE_NONE)
+		return RUSD_OK;
+	status = tree_page(access, root.page, root.birth, &page);
+	if (status == RUSD_OK)
+		*depth = page->level + 1u;
+	return status;
+}
+
+Status
 tree_child(PageAccess *access, const TreePage *parent, uint32_t position, const TreePage **child)
 {
 	const InnerCell *cell = inner_cell(parent, position);

@@ -84,14 +84,13 @@ open_url(const ConfigUrl *url, Listener listener)
 {
 	struct addrinfo hints = {.ai_family = AF_UNSPEC,
 							 .ai_socktype = SOCK_STREAM,
-							 .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+							 .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
 	struct addrinfo *found;
+	/* No host means loopback: asked for so, it is found on a machine without a hosts file too. */
+	const char *host = strcmp(url->host, "localhost") == 0 ? NULL : url->host;
 	int opened = 0;
-	int error;
+	int error = getaddrinfo(host, url->port, &hints, &found);
 
-	if (strcmp(url->host, "localhost") != 0)
-		hints.ai_flags |= AI_NUMERICHOST;
-	error = getaddrinfo(url->host, url->port, &hints, &found);
 	if (error != 0)
 	{
 		log_error("could not resolve the address to listen on", LOG_TEXT("url", url->text),

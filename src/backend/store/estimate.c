@@ -46,16 +46,10 @@ typedef struct Estimate
 static Status
 depth_of(const Snapshot *snapshot, TreeRoot root, uint64_t *depth)
 {
-	TreeCursor cursor;
-	Status status;
+	Status status = tree_depth(snapshot->access, root, depth);
 
-	*depth = 1;
-	if (root.page == PAGE_NONE)
-		return RUSD_OK;
-	status = tree_seek_before(&cursor, snapshot->access, root, NULL);
-	if (status == RUSD_OK)
-		*depth = (uint64_t) cursor.depth;
-	return status == RUSD_END ? RUSD_OK : status;
+	*depth = Max(*depth, 1);
+	return status;
 }
 
 static uint64_t

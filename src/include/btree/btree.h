@@ -86,6 +86,8 @@ extern Status tree_previous(TreeCursor *cursor);
  * one included if it has. */
 extern Status tree_next_weighted(TreeCursor *cursor, TreeWeigh weigh);
 extern Status tree_previous_weighted(TreeCursor *cursor, TreeWeigh weigh);
+/* Levels of the tree, from its root page alone; 0: it is empty. */
+extern Status tree_depth(PageAccess *access, TreeRoot root, uint64_t *depth);
 /* Sum over [from, to); NULL: open on that side. */
 extern Status tree_sum(PageAccess *access, TreeRoot root, TreeWeigh weigh, const TreeKey *from,
 					   const TreeKey *to, TreeSum *sum);

@@ -20,7 +20,8 @@ check-backends: $(BUILD)/rusd
 	@test/run-tap $(if $(V),-v) -t 3000 "test/cluster/backends.py --server $(BUILD)/rusd --kills $(KILLS) $(seed)"
 
 check-processes: $(BUILD)/rusd
-	@test/run-tap $(if $(V),-v) "test/cluster/processes.py --server $(BUILD)/rusd" "test/cluster/disk_full.py --server $(BUILD)/rusd"
+	@test/run-tap $(if $(V),-v) "test/cluster/processes.py --server $(BUILD)/rusd" "test/cluster/disk_full.py --server $(BUILD)/rusd" \
+		"test/cluster/full_cache.py --server $(BUILD)/rusd"
 
 check-crash-long:
 	+@$(MAKE) --no-print-directory check-crash ROUNDS=1000

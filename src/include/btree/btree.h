@@ -128,8 +128,9 @@ extern Status tree_insert(TreeWriter *writer, const TreeKey *key, uint8_t flags,
  * become 0.  RUSD_AGAIN, with nothing done: where the cell behind it lies in another page or has a long key; the caller then uses the calls around this one.
  * Errors of succeed are returned, with nothing done.
  */
-typedef Status (*TreeSucceed) (void *arg, const TreeCell *replaced, Bytes *head, Bytes *body);
-extern Status tree_insert_newest(TreeWriter *writer, const TreeKey *key, uint8_t flags, TreeSucceed succeed, void *arg);
+typedef Status (*TreeSucceed)(void *arg, const TreeCell *replaced, Bytes *head, Bytes *body);
+extern Status tree_insert_newest(TreeWriter *writer, const TreeKey *key, uint8_t flags,
+								 TreeSucceed succeed, void *arg);
 /* Changes the flags of the cell with exactly that key; RUSD_NOT_FOUND. */
 extern Status tree_set_flags(TreeWriter *writer, const TreeKey *key, uint8_t flags);
 /* RUSD_NOT_FOUND if there is none. */

@@ -15,4 +15,4 @@
  */
 extern Bytes publication_encode(MemberAction action, uint64_t member_id);
 
-#endif							/* CONSENSUS_PUBLICATION_H */
+#endif /* CONSENSUS_PUBLICATION_H */

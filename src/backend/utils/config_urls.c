@@ -204,6 +204,13 @@ same_address(const struct addrinfo *left, const struct addrinfo *right)
 	return false;
 }
 
+/* NULL, which is loopback, for localhost: known without a hosts file. */
+static const char *
+host_of(const ConfigUrl *url)
+{
+	return strcmp(url->host, "localhost") == 0 ? NULL : url->host;
+}
+
 bool
 config_urls_equal(const ConfigUrl *left, const ConfigUrl *right)
 {
@@ -216,8 +223,8 @@ config_urls_equal(const ConfigUrl *left, const ConfigUrl *right)
 		return true;
 	if (strcmp(left->scheme, right->scheme) != 0 || strcmp(left->port, right->port) != 0)
 		return false;
-	equal = getaddrinfo(left->host, left->port, &hints, &l) == 0 &&
-			getaddrinfo(right->host, right->port, &hints, &r) == 0 && same_address(l, r);
+	equal = getaddrinfo(host_of(left), left->port, &hints, &l) == 0 &&
+			getaddrinfo(host_of(right), right->port, &hints, &r) == 0 && same_address(l, r);
 	if (l != NULL)
 		freeaddrinfo(l);
 	if (r != NULL)

@@ -173,7 +173,8 @@ connect_endpoint(const char *endpoint, int64_t deadline, char **error)
 		*error = text("endpoint %s: not of the form HOST:PORT", endpoint);
 		return -1;
 	}
-	rc = getaddrinfo(host, port, &hints, &found);
+	/* No host is loopback: localhost is known without a hosts file. */
+	rc = getaddrinfo(strcmp(host, "localhost") == 0 ? NULL : host, port, &hints, &found);
 	if (rc != 0)
 	{
 		*error = text("endpoint %s: %s", endpoint, gai_strerror(rc));

@@ -11,9 +11,9 @@ check-asan:
 	@ASAN_OPTIONS=detect_leaks=1:$$ASAN_OPTIONS \
 		test/all/run-targets ASAN=1 INJECT=1 ROUNDS=5 KILLS=30 SEEDS=100 $(sort $(filter-out lint check-lint,$(CHECK_TARGETS)) check-unit)
 
-# The full counts: at most an hour.
+# The full counts: at most an hour.  What has a target of its own with -long is not run twice.
 check-long: all
-	@test/all/run-targets SEEDS=200000 $(sort $(CHECK_TARGETS) check-unit) $(sort $(CHECK_LONG_TARGETS))
+	@test/all/run-targets SEEDS=200000 $(sort $(filter-out $(CHECK_LONG_TARGETS:-long=),$(CHECK_TARGETS)) check-unit) $(sort $(CHECK_LONG_TARGETS))
 
 # README's two commands in a debootstrapped Debian 12; needs root and the network.
 check-fresh:

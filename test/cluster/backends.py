@@ -13,6 +13,7 @@ import argparse
 import os
 import random
 import signal
+import subprocess
 import sys
 import threading
 
@@ -52,14 +53,15 @@ class Steady(threading.Thread):
             self.error = error
 
 
-def victim(number, endpoint, seed, stop):
-    """Connection after connection, each busy with several things at once until it breaks."""
+def victim(number, endpoint, seed):
+    """Connection after connection, each busy with several things at once until it breaks. A process of its own, which is killed in the end: so
+    no connection outlives it, whatever the library keeps."""
     import grpc
     chooser = random.Random(seed)
-    while not stop.is_set():
+    while True:
         client = Client(endpoint)
         try:
-            while not stop.is_set():
+            while True:
                 calls = [client.begin("KV/Put", client.message("PutRequest", key=b"victim/%d/%d" % (number, i), value=b"x" * chooser.choice([10, 1000, 100000])), 10)
                          for i in range(chooser.randint(0, 4))]
                 calls += [client.begin("KV/Range", client.message("RangeRequest", key=b"victim/", range_end=b"victim0"), 10) for _ in range(2)]
@@ -81,6 +83,12 @@ def held(server):
     metrics = server.metrics()
     check(all(name in metrics for name in HELD + [FRAMES]), "/metrics do not show %s" % [n for n in HELD + [FRAMES] if n not in metrics])
     return {name: metrics[name] for name in HELD}
+
+
+def at_rest(server):
+    """What is held, once the slot of the last look at /metrics, which is a connection too, is free again."""
+    found = held(server)
+    return found if found['rusd_slots{state="dead"}'] == 0 else None
 
 
 def frames_at_rest(client, server):
@@ -125,19 +133,17 @@ def backends_die(server, args, seed):
     check(len(protected) == STEADY, "%d backends for %d connections" % (len(protected), STEADY))
     frames_before = frames_at_rest(steady[0].client, server)()
     wait_until(lambda: set(server.of_kind("backend")) == protected, "only the steady connections are there")
-    before = held(server)
-    stop = threading.Event()
-    victims = [threading.Thread(target=victim, args=(i, server.endpoint, chooser.getrandbits(64), stop)) for i in range(VICTIMS)]
+    before = wait_until(lambda: at_rest(server), "no slot is dying", every=0.5)
+    victims = [subprocess.Popen([sys.executable, os.path.abspath(__file__), "--server", server.endpoint, "--victim", str(i), "--seed", str(chooser.getrandbits(32))])
+               for i in range(VICTIMS)]
     for t in steady:
         t.go.set()
-    for t in victims:
-        t.start()
     try:
         killed = kill_until_enough(server, args, chooser, steady, protected)
     finally:
-        stop.set()
-        for t in victims:
-            t.join(60)
+        for process in victims:
+            process.kill()
+            process.wait()
         for s in steady:
             s.stop.set()
         for s in steady:
@@ -148,7 +154,7 @@ def backends_die(server, args, seed):
     check(essentials(server) == fixed, "essential processes changed: %s, then %s" % (fixed, essentials(server)))
     print("# %d backends killed, %d reads and writes on %d steady connections" % (killed, sum(s.done for s in steady), STEADY))
     try:
-        wait_until(lambda: set(server.of_kind("backend")) == protected and held(server) == before, "everything held is given back", 20)
+        wait_until(lambda: set(server.of_kind("backend")) == protected and held(server) == before, "everything held is given back", 20, every=0.5)
     except Failure:
         after = held(server)
         raise Failure("still held (before, after): %s" % {k: (before[k], v) for k, v in after.items() if before[k] != v}) from None
@@ -167,7 +173,10 @@ def main():
     p.add_argument("--server", required=True)
     p.add_argument("--kills", type=int, default=300)
     p.add_argument("--seed", type=int, default=None)
+    p.add_argument("--victim", type=int, help="be the client of this number, whose backends are killed; --server is the endpoint")
     args = p.parse_args()
+    if args.victim is not None:
+        victim(args.victim, args.server, args.seed)
     seed = args.seed if args.seed is not None else random.SystemRandom().randrange(1 << 32)
     tap = Tap()
     print("# to repeat: backends.py --server %s --kills %d --seed %d" % (args.server, args.kills, seed))

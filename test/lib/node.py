@@ -31,8 +31,8 @@ class Failure(Exception):
     """What the test found; its text goes into the TAP output."""
 
 
-def wait_until(condition, what, limit=PATIENCE):
-    """Polls until condition() is true and returns its value; a Failure after limit seconds."""
+def wait_until(condition, what, limit=PATIENCE, every=0.005):
+    """Polls until condition() is true and returns its value; a Failure after limit seconds. every: between two looks, for looks that disturb."""
     end = time.monotonic() + limit
     while True:
         value = condition()
@@ -40,7 +40,7 @@ def wait_until(condition, what, limit=PATIENCE):
             return value
         if time.monotonic() > end:
             raise Failure("waited %g s in vain: %s" % (limit, what))
-        _tick.wait(0.005)
+        _tick.wait(every)
 
 
 def free_ports(count):

@@ -342,6 +342,8 @@ values_have_bounds(void **state)
 	refused("--max-connections=0", "--max-connections must be between 1 and 65536 (set to 0)");
 	refused("--checkpoint-interval=1ms",
 			"--checkpoint-interval must be between 100ms and 24h0m0s (set to 1ms)");
+	refused("--page-cache-size=8191KiB",
+			"--page-cache-size must be 0 or at least 8MiB (set to 8191KiB)");
 	refused("--wal-buffers=1000", "--wal-buffers must be between 1MiB and 16GiB (set to 1000)");
 	refused("--max-request-bytes=18446744073709551615",
 			"--max-request-bytes must be between 0 and 1073741824 (set to 9223372036854775807)");

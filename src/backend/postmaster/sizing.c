@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "pagecache/checkpoint.h"
 #include "pagecache/page.h"
 #include "postmaster_int.h"
 #include "utils/config.h"
@@ -17,7 +18,6 @@
 
 #define MIB ((uint64_t) 1024 * 1024)
 #define QUOTA_DEFAULT ((uint64_t) 2 * 1024 * MIB)
-#define CACHE_LEAST (8 * MIB)
 /* A backend beside its share of --backend-memory: its pages of code and heap, its part of the
  * kernel's memory. */
 #define BACKEND_FIXED (1 * MIB)
@@ -31,6 +31,8 @@ static uint64_t round_up_to_power(uint64_t value);
 static uint64_t machine_memory(void);
 static uint64_t pids_max(void);
 static uint64_t default_cache(uint64_t data_bytes);
+static void warn_of_cache(uint64_t cache);
+static uint64_t raised(const char *flag, uint64_t asked, uint64_t least);
 
 bool
 sizing_layout(ShmLayout *layout)
@@ -44,20 +46,21 @@ sizing_layout(ShmLayout *layout)
 
 	if (cache == 0)
 		cache = default_cache(data_bytes);
-	cache = Max(cache, CACHE_LEAST);
+	cache = Max(cache, (uint64_t) PAGE_CACHE_LEAST);
 	if (data_bytes > cache)
 	{
 		log_error("the data do not fit into the page cache; give it at least the size named here, "
 				  "by --page-cache-size",
-				  LOG_UNSIGNED("data-file-bytes", data_bytes),
-				  LOG_UNSIGNED("page-cache-bytes", cache),
+				  LOG_UNSIGNED("data-bytes", data_bytes), LOG_UNSIGNED("page-cache-bytes", cache),
 				  LOG_UNSIGNED("needed-bytes", data_bytes + data_bytes / 2));
 		return false;
 	}
+	warn_of_cache(cache);
 	layout->frame_count = cache / PAGE_BYTES;
 	layout->slot_count = PROC_ESSENTIAL_COUNT + sizing_connections();
-	layout->wal_buffer_bytes = Max(round_up_to_power((uint64_t) config.wal_buffers), least);
-	layout->wal_segment_bytes = Max(round_up_to_power((uint64_t) config.wal_segment_size), least);
+	layout->wal_buffer_bytes = raised("wal-buffers", (uint64_t) config.wal_buffers, least);
+	layout->wal_segment_bytes =
+		raised("wal-segment-size", (uint64_t) config.wal_segment_size, least);
 	/* Positions in an existing log follow from the size that it was begun with. */
 	if (wal_segment_bytes_on_disk(my_fs, &on_disk) == RUSD_OK &&
 		on_disk != layout->wal_segment_bytes)
@@ -74,6 +77,37 @@ sizing_layout(ShmLayout *layout)
 		layout->wal_segment_bytes = on_disk;
 	}
 	return true;
+}
+
+static void
+warn_of_cache(uint64_t cache)
+{
+	uint64_t quota =
+		config.quota_backend_bytes == 0 ? QUOTA_DEFAULT : (uint64_t) config.quota_backend_bytes;
+
+	if (config.quota_backend_bytes >= 0 && cache < quota)
+		log_warn(
+			"the quota is larger than the page cache: writes will be refused when the cache is "
+			"full; raise --page-cache-size or lower --quota-backend-bytes",
+			LOG_UNSIGNED("page-cache-bytes", cache), LOG_UNSIGNED("quota-bytes", quota));
+	if (cache > machine_memory())
+		log_warn("the page cache is larger than the memory of this machine",
+				 LOG_UNSIGNED("page-cache-bytes", cache),
+				 LOG_UNSIGNED("memory-bytes", machine_memory()));
+}
+
+/* A power of two that one batch of any allowed request fits into. */
+static uint64_t
+raised(const char *flag, uint64_t asked, uint64_t least)
+{
+	uint64_t bytes = Max(round_up_to_power(asked), least);
+
+	if (bytes != asked)
+		log_warn("a size is raised: it must be a power of two and have room for four requests of "
+				 "--max-request-bytes",
+				 LOG_TEXT("flag", flag), LOG_UNSIGNED("asked-bytes", asked),
+				 LOG_UNSIGNED("bytes", bytes));
+	return bytes;
 }
 
 uint32_t
@@ -134,12 +168,17 @@ sizing_log_bound(const ShmLayout *layout)
 			 LOG_UNSIGNED("backend-memory-bytes", config.backend_memory));
 }
 
+/* Of what the last checkpoint holds; the file may be longer, by what it has in store. */
 static uint64_t
 data_file_bytes(void)
 {
-	int file = my_fs->open(my_fs, "data", 0);
+	static ControlRecord control;
+	int file;
 	int64_t bytes;
 
+	if (control_read(my_fs, &control) == RUSD_OK)
+		return control.root.pages_end * PAGE_BYTES;
+	file = my_fs->open(my_fs, "data", 0);
 	if (file < 0)
 		return 0;
 	bytes = my_fs->size(my_fs, file);

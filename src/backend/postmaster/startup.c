@@ -22,7 +22,7 @@
 #include "wal/recovery.h"
 
 static void bootstrap(uint64_t segment_bytes);
-static void recover(Shm *shm, const ControlRecord *control, bool has_control);
+static void recover(Shm *shm, const ControlRecord *control, bool has_control, bool is_new);
 static void check_data_file(const ControlRecord *control);
 static void first_control(const NodeRecovered *found, uint64_t frame_count, ControlRecord *control);
 static void fill_positions(Shm *shm, const ControlRecord *control);
@@ -48,7 +48,7 @@ startup_main(Shm *shm)
 		log_stop("the log cannot be read", LOG_TEXT("error", status_text(status)));
 	if (status == RUSD_NOT_FOUND)
 		bootstrap(shm->layout.wal_segment_bytes);
-	recover(shm, control, has_control);
+	recover(shm, control, has_control, status == RUSD_NOT_FOUND);
 	if (!has_control)
 		first_control(shm->recovered, shm->layout.frame_count, control);
 	fill_positions(shm, control);
@@ -89,13 +89,16 @@ bootstrap(uint64_t segment_bytes)
 }
 
 static void
-recover(Shm *shm, const ControlRecord *control, bool has_control)
+recover(Shm *shm, const ControlRecord *control, bool has_control, bool is_new)
 {
 	NodeRecovered *found = shm->recovered;
 	char message[512] = "";
 	Status status;
 
 	memset(found, 0, sizeof(*found));
+	/* A log that was just made has nothing to replay; else this may take its time. */
+	if (!has_control && !is_new)
+		log_warn("no control record; replaying the whole log");
 	if (has_control)
 	{
 		check_data_file(control);

@@ -214,6 +214,14 @@ config_check(const Config *of, char error[CONFIG_ERROR_SIZE])
 	if (config_is_set("listen-client-urls") && !config_is_set("advertise-client-urls"))
 		return refuse(error, "--advertise-client-urls is required when --listen-client-urls is set "
 							 "explicitly");
+	if (of->page_cache_size != 0 && of->page_cache_size < PAGE_CACHE_LEAST)
+	{
+		char least[UNITS_TEXT_SIZE];
+		char set[UNITS_TEXT_SIZE];
+
+		return refuse(error, "--page-cache-size must be 0 or at least %s (set to %s)",
+					  size_format(least, PAGE_CACHE_LEAST), size_format(set, of->page_cache_size));
+	}
 	if (of->compact_hash_check_time <= 0)
 	{
 		char text[UNITS_TEXT_SIZE];

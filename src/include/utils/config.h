@@ -22,6 +22,9 @@ typedef struct Config
 #include "utils/configlist.h"
 } Config;
 
+/* The least --page-cache-size that is not 0. */
+#define PAGE_CACHE_LEAST (8 * 1024 * 1024)
+
 extern Config config;
 
 /*

@@ -174,8 +174,8 @@ add_pending(Node *node)
 	return &node->pending[node->pending_count++];
 }
 
-static uint64_t
-bytes_taken(const MemoryFiles *files)
+uint64_t
+memory_files_taken(const MemoryFiles *files)
 {
 	uint64_t sum = 0;
 
@@ -195,7 +195,7 @@ memory_pwrite(FileOps *self, int file, const void *buffer, size_t length, uint64
 
 	if (dies && files->operations > files->fail_at)
 		return -EIO;
-	if (more > 0 && bytes_taken(files) + more > files->limit)
+	if (more > 0 && memory_files_taken(files) + more > files->limit)
 		return -ENOSPC;
 	/* A write during which the machine dies may have reached the disk too. */
 	content_put(&node->now, buffer, length, offset);

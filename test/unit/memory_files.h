@@ -22,6 +22,8 @@ extern void memory_files_fail_at(MemoryFiles *files, uint64_t operation);
  * name. */
 extern void memory_files_crash(MemoryFiles *files);
 /* More bytes than these cannot be taken by all files together; UINT64_MAX: no limit. */
+/* Bytes of all files. */
+extern uint64_t memory_files_taken(const MemoryFiles *files);
 extern void memory_files_limit(MemoryFiles *files, uint64_t bytes);
 /* The bytes as they are now; NULL: no such file. */
 extern uint8_t *memory_files_bytes(MemoryFiles *files, const char *name, uint64_t *length);

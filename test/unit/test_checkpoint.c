@@ -138,6 +138,7 @@ node_publish(Node *node)
 	node->root.keys = node->writer.root;
 	node->root.pages_end = space_pages_end(node->space);
 	node->root.pages_used = space_pages_used(node->space);
+	node->root.frames_free = space_frames_free(node->space);
 	shm_root_write(node->shm, &node->root);
 	space_published(node->space);
 	space_reclaim(node->space);
@@ -294,6 +295,8 @@ live_and_crash(uint64_t fail_at, uint64_t seed, bool second_life, uint64_t *oper
 	*operations = memory_files_operations(files);
 	if (node_start(&node, files) == RUSD_OK)
 	{
+		if (seed % 4 >= 2)
+			checkpointer_reserve(node.checkpointer, 16);
 		durable = atomic_load(&node.shm->positions->durable_root);
 		model_copy(&before, &node.model);
 		whole = node_live(&node);
@@ -352,6 +355,7 @@ no_room_keeps_the_last_checkpoint(void **state)
 	Node after;
 	uint64_t durable;
 	uint64_t bytes;
+	uint64_t after_bytes;
 
 	(void) state;
 	write_first_control(memory_files_ops(files));
@@ -364,16 +368,85 @@ no_room_keeps_the_last_checkpoint(void **state)
 	node_work(&node, 200, 0);
 	assert_int_equal(node_checkpoint(&node), RUSD_NO_ROOM);
 	assert_int_equal(atomic_load(&node.shm->positions->durable_root), durable);
+	/* The first failure asks for the log's spare segment, the second is told. */
+	assert_int_equal(atomic_load(&node.shm->requests->spare_wanted), 1);
+	assert_int_equal(atomic_load(&node.shm->requests->checkpoint_failed), 0);
+	/* Nothing of it is left behind the pages of the one before. */
+	assert_non_null(memory_files_bytes(files, "data", &after_bytes));
+	assert_true(after_bytes <= bytes);
+	test_now_ns += UINT64_C(200000000);
+	assert_int_equal(node_checkpoint(&node), RUSD_NO_ROOM);
+	assert_int_equal(atomic_load(&node.shm->requests->checkpoint_failed),
+					 atomic_load(&node.shm->requests->checkpoint_wanted));
 	/* Not at once again, but later, and then it works. */
 	assert_int_equal(checkpointer_step(node.checkpointer), RUSD_AGAIN);
 	memory_files_limit(files, UINT64_MAX);
 	test_now_ns += UINT64_C(5000000000);
 	assert_int_equal(node_checkpoint(&node), RUSD_OK);
 	assert_true(atomic_load(&node.shm->positions->durable_root) > durable);
+	assert_int_equal(atomic_load(&node.shm->requests->spare_wanted), 0);
 	memory_files_crash(files);
 	assert_int_equal(node_start(&after, files), RUSD_OK);
 	node_verify(&after, &node.handed[node.handed_count - 1].model);
 	node_stop(&after);
+	node_stop(&node);
+	memory_files_destroy(files);
+}
+
+/* Blocks are there before pages need them; where they are not to be had, that is told while a
+ * checkpoint of all there is still fits. */
+static void
+room_is_kept_for_checkpoints(void **state)
+{
+	MemoryFiles *files = memory_files_create(5);
+	ShmRequests *requests;
+	Node node;
+	uint64_t durable;
+	uint64_t before;
+	uint64_t bytes;
+
+	(void) state;
+	write_first_control(memory_files_ops(files));
+	assert_int_equal(node_start(&node, files), RUSD_OK);
+	requests = node.shm->requests;
+	checkpointer_reserve(node.checkpointer, 4);
+	node_work(&node, 20, 0);
+	/* Room for what has to be there, but not for more ahead; and for the map. */
+	memory_files_limit(files, memory_files_taken(files) + (node.root.pages_end + 8) * PAGE_BYTES);
+	for (int i = 0; i < 300 && atomic_load(&requests->data_limit) == 0; i++)
+	{
+		assert_int_equal(checkpointer_step(node.checkpointer), RUSD_AGAIN);
+		assert_non_null(memory_files_bytes(files, "data", &before));
+		if (atomic_load(&requests->data_limit) == 0)
+		{
+			assert_true(before >= (FRAMES - node.root.frames_free + 4) * PAGE_BYTES);
+			assert_true(before >= node.root.pages_end * PAGE_BYTES);
+			node_work(&node, 1, 0);
+			test_now_ns += UINT64_C(1000000);
+		}
+	}
+	assert_int_equal(atomic_load(&requests->data_limit), before / PAGE_BYTES);
+	/* What is there fits. */
+	durable = atomic_load(&node.shm->positions->durable_root);
+	for (int i = 0;
+		 i < 10000 && atomic_load(&node.shm->positions->durable_root) != node.root.number; i++)
+	{
+		Status status = checkpointer_step(node.checkpointer);
+
+		assert_true(status == RUSD_OK || status == RUSD_AGAIN);
+		node_hand_over(&node, 0);
+		/* While the disk is full one is taken each second, without being asked for. */
+		test_now_ns += UINT64_C(100000000);
+	}
+	assert_int_equal(atomic_load(&node.shm->positions->durable_root), node.root.number);
+	assert_true(node.root.number > durable);
+	/* Room again. */
+	memory_files_limit(files, UINT64_MAX);
+	test_now_ns += UINT64_C(5000000000);
+	(void) checkpointer_step(node.checkpointer);
+	assert_int_equal(atomic_load(&requests->data_limit), 0);
+	assert_non_null(memory_files_bytes(files, "data", &bytes));
+	assert_true(bytes > before);
 	node_stop(&node);
 	memory_files_destroy(files);
 }
@@ -761,6 +834,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_crash_at_any_operation_leaves_a_whole_checkpoint),
 		cmocka_unit_test(no_room_keeps_the_last_checkpoint),
+		cmocka_unit_test(room_is_kept_for_checkpoints),
 		cmocka_unit_test(the_log_is_waited_for),
 		cmocka_unit_test(checkpoints_come_by_time_and_by_log),
 		cmocka_unit_test(the_file_shrinks_but_not_under_an_old_reader),

@@ -630,6 +630,17 @@ a_full_disk_refuses_all_but_what_frees(void **state)
 	propose(&backend, ENTRY_PUT, 10, 1, 0);
 	settle(world);
 	assert_int_equal(world->seen_count, 2);
+	/* The same where it is the data file that has no room. */
+	atomic_store(&world->shm->requests->data_limit, 100);
+	propose(&backend, ENTRY_PUT, 10, 1, 0);
+	propose(&backend, ENTRY_DELETE_RANGE, 0, 1, PROPOSAL_FREES_SPACE);
+	settle(world);
+	assert_int_equal(answer(&backend), RUSD_NOSPACE);
+	assert_int_equal(world->seen_count, 3);
+	atomic_store(&world->shm->requests->data_limit, 0);
+	propose(&backend, ENTRY_PUT, 10, 1, 0);
+	settle(world);
+	assert_int_equal(world->seen_count, 4);
 	end_world(world);
 }
 

@@ -8,6 +8,8 @@
  */
 #include "rusd.h"
 
+#include <fcntl.h>
+
 #include "../sim/simdisk.h"
 #include "cmocka_all.h"
 #include "format/entry.h"
@@ -529,6 +531,63 @@ disk_full(void **state)
 	assert_int_equal(atomic_load(&f->shm->segments->no_room), 0);
 }
 
+static bool
+spare_is_there(Fixture *f)
+{
+	FileOps *fs = &f->disk->ops;
+	int file = fs->open(fs, WAL_SPARE_NAME, O_RDONLY);
+
+	if (file >= 0)
+		fs->close(fs, file);
+	return file >= 0;
+}
+
+/* A checkpoint without room gets that of the spare segment, if a recovery can do without; it comes
+ * back before proposals are taken again. */
+static void
+spare_is_given_up(void **state)
+{
+	Fixture *f = *state;
+	_Atomic uint32_t *no_room = &f->shm->segments->no_room;
+
+	settle(f);
+	assert_true(spare_is_there(f));
+	f->disk->room = 3 * SEGMENT;
+	atomic_store(&f->shm->requests->spare_wanted, 1);
+	settle(f);
+	assert_false(spare_is_there(f));
+	assert_int_equal(atomic_load(no_room), 1);
+	/* The checkpoint has taken the room, but has not ended. */
+	f->disk->room = 2 * SEGMENT;
+	settle(f);
+	assert_int_equal(atomic_load(no_room), 1);
+	while (append(f, 1500) == RUSD_OK)
+	{
+		settle(f);
+		atomic_store(&f->shm->positions->applied_position, f->appender.position);
+	}
+	assert_int_equal(atomic_load(no_room), 1);
+	/* It has ended: the first segment becomes the next one, then there is room for a spare one. */
+	atomic_store(&f->shm->positions->durable_index, f->index);
+	atomic_store(&f->shm->requests->spare_wanted, 0);
+	f->disk->room = 3 * SEGMENT;
+	settle(f);
+	settle(f);
+	assert_true(spare_is_there(f));
+	assert_int_equal(atomic_load(no_room), 0);
+	assert_int_equal(append(f, 1500), RUSD_OK);
+	/* The next segment is in use, none behind it: what is left is needed for a recovery. */
+	f->disk->room = 3 * SEGMENT;
+	while (append(f, 1500) == RUSD_OK)
+	{
+		settle(f);
+		atomic_store(&f->shm->positions->applied_position, f->appender.position);
+	}
+	atomic_store(&f->shm->requests->spare_wanted, 1);
+	settle(f);
+	assert_true(spare_is_there(f));
+}
+
 static size_t
 segments_there(Fixture *f)
 {
@@ -711,6 +770,7 @@ main(void)
 		WAL_TEST(raft_is_woken_where_it_waits),
 		WAL_TEST(failed_sync_stops),
 		WAL_TEST(disk_full),
+		WAL_TEST(spare_is_given_up),
 		WAL_TEST(removal_keeps_what_is_needed),
 		WAL_TEST(commit_position_is_safe),
 		WAL_TEST(hard_state_is_carried_over_segments),

@@ -18,6 +18,8 @@
 #define CHECKPOINTER_TICK_MS 100
 /* As much log as a recovery should have to replay. */
 #define CHECKPOINT_LOG_BYTES (64 * UINT64_C(1024) * 1024)
+/* Pages that the data file has blocks for beyond those in use: 4 MiB. */
+#define RESERVE_PAGES 512
 
 static void
 work(Checkpointer *checkpointer)
@@ -52,6 +54,7 @@ checkpointer_main(void)
 
 	if (status != RUSD_OK)
 		log_stop("checkpoints cannot be taken", LOG_TEXT("error", status_text(status)));
+	checkpointer_reserve(checkpointer, RESERVE_PAGES);
 	for (;;)
 	{
 		latch_reset(my_latch);

@@ -82,6 +82,9 @@ struct Consensus
 
 	/* judge.c */
 	RootState root;           /* as of this turn or newer */
+	uint64_t short_since_ns;  /* pages are short since then, */
+	uint64_t short_last_ns;   /* and were when a tick last looked; */
+	uint64_t short_told_ns;   /* told then, 0: never */
 	uint64_t pages_kept_back; /* for what frees space, beside COMPACTION_PAGES */
 	uint64_t pages_wanted;    /* what the largest proposal refused since the last tick lacked */
 	bool draining;

@@ -82,8 +82,7 @@ intake_drain(Consensus *consensus)
 		{
 			uint32_t slot = word * 64 + (uint32_t) __builtin_ctzll(bits);
 
-			if (consensus->log_full &&
-				!atomic_load_explicit(&consensus->shm->segments->no_room, memory_order_relaxed))
+			if (consensus->log_full && !shm_disk_is_full(consensus->shm))
 			{
 				consensus->next_word = word;
 				return;

@@ -12,6 +12,7 @@
 #include "rusd.h"
 
 #include "consensus_int.h"
+#include "utils/log.h"
 
 /* What backends may propose, and what each may do. */
 #define KIND_ALLOWED 1
@@ -29,6 +30,11 @@ static const uint8_t kinds[ENTRY_KIND_END] = {
 
 /* What a put takes at least by its estimate, in trees of one page each. */
 #define PATH_PAGES 11
+/* Writes are refused for so long before it is told, and again after so long; a pause between
+ * refusals begins it anew. */
+#define SHORT_BEFORE_NS UINT64_C(5000000000)
+#define SHORT_EVERY_NS UINT64_C(60000000000)
+#define SHORT_GAP_NS UINT64_C(10000000000)
 
 static bool frees_space(const ProposalPiece *piece);
 static bool pages_suffice(Consensus *consensus, const ProposalPiece *piece, uint64_t pages);
@@ -67,7 +73,7 @@ judge_proposal(Consensus *consensus, const ProposalPiece *piece, uint64_t *pages
 	/* RAFT-40 */
 	if (raft->commit_index > raft->applied_index + APPLY_LAG_MAX)
 		return RUSD_TOO_MANY_REQUESTS;
-	if (atomic_load_explicit(&shm->segments->no_room, memory_order_relaxed) && !frees_space(piece))
+	if (shm_disk_is_full(shm) && !frees_space(piece))
 		return RUSD_NOSPACE;
 	/* A backend's word for it, but no less than its bytes will take, and paths to them. */
 	*pages = Max(piece->frames_needed, PATH_PAGES + piece->total_length / SHM_FRAME_BYTES);
@@ -106,10 +112,33 @@ pages_suffice(Consensus *consensus, const ProposalPiece *piece, uint64_t pages)
 	return false;
 }
 
+/* Once a minute, for as long as writes are refused though there was time to take pages back. */
+static void
+tell_shortage(Consensus *consensus)
+{
+	uint64_t now = consensus->now_ns;
+
+	if (now - consensus->short_last_ns > SHORT_GAP_NS)
+		consensus->short_since_ns = now;
+	consensus->short_last_ns = now;
+	if (now - consensus->short_since_ns < SHORT_BEFORE_NS ||
+		(consensus->short_told_ns != 0 && now - consensus->short_told_ns < SHORT_EVERY_NS))
+		return;
+	consensus->short_told_ns = now;
+	log_warn("the page cache is full: writes are refused until a compaction frees pages; else the "
+			 "node needs a larger --page-cache-size",
+			 LOG_UNSIGNED("frames-free", consensus->root.frames_free),
+			 LOG_UNSIGNED("frames-used",
+						  consensus->shm->layout.frame_count - consensus->root.frames_free),
+			 LOG_UNSIGNED("frames-wanted", consensus->pages_wanted));
+}
+
 /* Nobody was refused since the last tick: nobody waits for pages. */
 void
 judge_tick(Consensus *consensus)
 {
+	if (consensus->pages_wanted != 0)
+		tell_shortage(consensus);
 	if (consensus->pages_wanted == 0)
 		atomic_store_explicit(&consensus->shm->requests->frames_wanted, 0, memory_order_relaxed);
 	consensus->pages_wanted = 0;

@@ -88,6 +88,13 @@ layout_is_sane(const ShmLayout *layout)
 		   layout->frame_count < UINT64_C(1) << 40 && buffers <= UINT64_C(1) << 40;
 }
 
+bool
+shm_disk_is_full(const Shm *shm)
+{
+	return atomic_load_explicit(&shm->segments->no_room, memory_order_relaxed) != 0 ||
+		   atomic_load_explicit(&shm->requests->data_limit, memory_order_relaxed) != 0;
+}
+
 uint64_t
 shm_bytes(const ShmLayout *layout)
 {

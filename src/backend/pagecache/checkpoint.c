@@ -27,6 +27,10 @@
 /* A long checkpoint is synced in parts, so that the log's syncs never queue behind all of it. */
 #define PAGES_PER_SYNC 4096
 #define RETRY_NS UINT64_C(1000000000)
+/* The first time walwriter is given time to let go of the spare segment. */
+#define RETRY_SOON_NS UINT64_C(100000000)
+/* Of blocks for the data file, while there is room: so many pages at once. */
+#define GROW_PAGES 2048
 
 typedef enum CheckpointPhase
 {
@@ -52,6 +56,10 @@ struct Checkpointer
 	uint64_t begun_ns;     /* when the last one began */
 	uint64_t retry_ns;     /* not before, after a lack of room */
 	uint64_t log_position; /* of the last one's root */
+	uint32_t failures;     /* in a row, for lack of room */
+	uint64_t reserve;    /* pages that the file must have blocks for beyond those in use; 0: off */
+	uint64_t grown;      /* pages that it has blocks for */
+	uint64_t grow_at_ns; /* after a lack of room: not before */
 
 	/* under way */
 	uint64_t wanted; /* checkpoint_wanted that it answers */
@@ -132,6 +140,119 @@ checkpointer_destroy(Checkpointer *checkpointer)
 	free(checkpointer);
 }
 
+/* ---- room: the file has its blocks before they are needed, so that a checkpoint finds them
+ * ---------------------------- */
+
+void
+checkpointer_reserve(Checkpointer *checkpointer, uint64_t pages)
+{
+	int64_t size = checkpointer->fs->size(checkpointer->fs, checkpointer->file);
+
+	checkpointer->reserve = pages;
+	/* It was never longer than what it had blocks for. */
+	checkpointer->grown = size > 0 ? (uint64_t) size / PAGE_BYTES : 0;
+}
+
+/* Pages that may come to be in use before the file can be made to grow again.  The lowest free page
+ * is always taken first, so those in use and the next ones fill holes before they go beyond. */
+static uint64_t
+pages_to_have(const Checkpointer *checkpointer, uint64_t ahead)
+{
+	uint64_t frames = checkpointer->shm->layout.frame_count;
+	RootState root;
+
+	shm_root_read(checkpointer->shm, &root);
+	return Min(frames, Max(root.pages_end, frames - root.frames_free + ahead));
+}
+
+/* Gives the file blocks up to page end; contents stay.  0 or -errno. */
+static int64_t
+grow_to(Checkpointer *checkpointer, uint64_t end)
+{
+	FileOps *fs = checkpointer->fs;
+	uint64_t from = checkpointer->grown * PAGE_BYTES;
+	int64_t size = fs->size(fs, checkpointer->file);
+	int64_t result;
+
+	if (size < 0)
+		return size;
+	/* Their part is small, and comes first. */
+	result = map_reserve(fs, end);
+	if (result < 0)
+		return result;
+	result = -EOPNOTSUPP;
+	if (fs->allocate != NULL)
+		result = fs->allocate(fs, checkpointer->file, from, end * PAGE_BYTES - from);
+	if (result == -EOPNOTSUPP || result == -ENOSYS)
+	{
+		/* The run is written anew for each checkpoint, and none is under way. */
+		memset(checkpointer->run, 0, RUN_PAGES * PAGE_BYTES);
+		from = Max(from, (uint64_t) size);
+		for (result = 0; result >= 0 && from < end * PAGE_BYTES; from += RUN_PAGES * PAGE_BYTES)
+			result =
+				fs->pwrite(fs, checkpointer->file, checkpointer->run,
+						   Min((uint64_t) RUN_PAGES * PAGE_BYTES, end * PAGE_BYTES - from), from);
+	}
+	if (result >= 0)
+		checkpointer->grown = end;
+	else
+		/* Others need what it got meanwhile. */
+		(void) fs->truncate(fs, checkpointer->file, (uint64_t) size);
+	return Min(result, 0);
+}
+
+static void
+publish_limit(Checkpointer *checkpointer, uint64_t limit)
+{
+	ShmRequests *requests = checkpointer->shm->requests;
+	uint64_t before = atomic_load_explicit(&requests->data_limit, memory_order_relaxed);
+
+	atomic_store_explicit(&requests->data_limit, limit, memory_order_release);
+	if (limit != 0 && before == 0)
+		log_warn("the disk has no room for more data; proposals that need space are refused",
+				 LOG_UNSIGNED("pages", limit));
+	else if (limit == 0 && before != 0)
+	{
+		log_info("the disk has room for data again");
+		latch_set(&checkpointer->shm->latches[PROC_RAFT]);
+	}
+}
+
+/* At each turn between checkpoints. */
+static Status
+keep_room(Checkpointer *checkpointer)
+{
+	uint64_t needed;
+	uint64_t now;
+	int64_t result;
+
+	if (checkpointer->reserve == 0)
+		return RUSD_OK;
+	needed = pages_to_have(checkpointer, checkpointer->reserve);
+	if (checkpointer->grown >= needed)
+	{
+		publish_limit(checkpointer, 0);
+		return RUSD_OK;
+	}
+	now = checkpointer->clock->monotonic_ns(checkpointer->clock);
+	if (now < checkpointer->grow_at_ns)
+		return RUSD_OK;
+	result =
+		grow_to(checkpointer,
+				pages_to_have(checkpointer, Max(checkpointer->reserve, (uint64_t) GROW_PAGES)));
+	if (fs_status(result) == RUSD_NO_ROOM)
+		result = grow_to(checkpointer, needed);
+	if (fs_status(result) == RUSD_NO_ROOM)
+	{
+		checkpointer->grow_at_ns = now + RETRY_NS;
+		publish_limit(checkpointer, Max(checkpointer->grown, 1));
+		return RUSD_OK;
+	}
+	if (result == 0)
+		publish_limit(checkpointer, 0);
+	return fs_status(result);
+}
+
 /* ---- when
  * --------------------------------------------------------------------------------------------------
  */
@@ -153,6 +274,7 @@ begin_if_due(Checkpointer *checkpointer)
 	uint64_t log =
 		atomic_load_explicit(&checkpointer->shm->positions->applied_position, memory_order_relaxed);
 	uint64_t done = atomic_load_explicit(&requests->checkpoint_done, memory_order_relaxed);
+	uint64_t interval;
 	bool wanted;
 
 	/* Read before the root is asked for: the root has all that whoever wanted it had published. */
@@ -160,7 +282,10 @@ begin_if_due(Checkpointer *checkpointer)
 	wanted = checkpointer->wanted != done;
 	if (now < checkpointer->retry_ns)
 		return RUSD_AGAIN;
-	if (!wanted && now - checkpointer->begun_ns < checkpointer->interval_ns &&
+	/* On a full disk a checkpoint is what gives room back. */
+	interval = shm_disk_is_full(checkpointer->shm) ? Min(checkpointer->interval_ns, RETRY_NS)
+												   : checkpointer->interval_ns;
+	if (!wanted && now - checkpointer->begun_ns < interval &&
 		(log <= checkpointer->log_position ||
 		 log - checkpointer->log_position <= checkpointer->log_bytes))
 		return RUSD_AGAIN;
@@ -336,17 +461,20 @@ sync_pages(Checkpointer *checkpointer)
  * root whose page has never been loaded.
  */
 static Status
-cut_file(Checkpointer *checkpointer)
+cut_file(Checkpointer *checkpointer, uint64_t used_end)
 {
 	FileOps *fs = checkpointer->fs;
 	int64_t size = fs->size(fs, checkpointer->file);
 	uint64_t pages;
 	uint64_t frames = checkpointer->shm->layout.frame_count;
+	uint64_t least = used_end;
 
 	if (size < 0)
 		return RUSD_IO;
-	for (pages = ((uint64_t) size + PAGE_BYTES - 1) / PAGE_BYTES; pages > checkpointer->used_end;
-		 pages--)
+	if (checkpointer->reserve != 0)
+		least = Max(least,
+					pages_to_have(checkpointer, Max(checkpointer->reserve, (uint64_t) GROW_PAGES)));
+	for (pages = ((uint64_t) size + PAGE_BYTES - 1) / PAGE_BYTES; pages > least; pages--)
 	{
 		uint32_t state;
 
@@ -359,6 +487,7 @@ cut_file(Checkpointer *checkpointer)
 	}
 	if (pages * PAGE_BYTES >= (uint64_t) size)
 		return RUSD_OK;
+	checkpointer->grown = Min(checkpointer->grown, pages);
 	return fs_status(fs->truncate(fs, checkpointer->file, pages * PAGE_BYTES));
 }
 
@@ -380,7 +509,9 @@ finish(Checkpointer *checkpointer)
 	atomic_store_explicit(&shm->positions->durable_index, checkpointer->root.applied_index,
 						  memory_order_release);
 	checkpointer->phase = PHASE_IDLE;
-	status = cut_file(checkpointer);
+	checkpointer->failures = 0;
+	atomic_store_explicit(&shm->requests->spare_wanted, 0, memory_order_release);
+	status = cut_file(checkpointer, checkpointer->used_end);
 	atomic_store_explicit(&shm->requests->checkpoint_done, checkpointer->wanted,
 						  memory_order_release);
 	/* Pages can be used again, segments removed. */
@@ -398,10 +529,13 @@ finish(Checkpointer *checkpointer)
 static Status
 turn(Checkpointer *checkpointer)
 {
+	Status status;
+
 	switch (checkpointer->phase)
 	{
 		case PHASE_IDLE:
-			return begin_if_due(checkpointer);
+			status = keep_room(checkpointer);
+			return status == RUSD_OK ? begin_if_due(checkpointer) : status;
 		case PHASE_ROOT:
 			return take_root(checkpointer);
 		case PHASE_WRITE:
@@ -420,16 +554,35 @@ turn(Checkpointer *checkpointer)
 	return RUSD_INVALID;
 }
 
+/* The checkpoint before stays, and with it all that it needs. */
+static Status
+no_room(Checkpointer *checkpointer)
+{
+	ShmRequests *requests = checkpointer->shm->requests;
+	bool first = checkpointer->failures++ == 0;
+
+	checkpointer->phase = PHASE_IDLE;
+	checkpointer->retry_ns =
+		checkpointer->clock->monotonic_ns(checkpointer->clock) + (first ? RETRY_SOON_NS : RETRY_NS);
+	atomic_store_explicit(&requests->spare_wanted, 1, memory_order_release);
+	latch_set(&checkpointer->shm->latches[PROC_WALWRITER]);
+	if (!first)
+	{
+		atomic_store_explicit(&requests->checkpoint_failed, checkpointer->wanted,
+							  memory_order_release);
+		latch_set(&checkpointer->shm->latches[PROC_APPLIER]);
+	}
+	/* What this one has written behind the pages of the one before must not be in the way of the
+	 * next, whose pages may be others. */
+	return cut_file(checkpointer, checkpointer->record.root.pages_end);
+}
+
 Status
 checkpointer_step(Checkpointer *checkpointer)
 {
 	Status status = turn(checkpointer);
 
-	if (status == RUSD_NO_ROOM)
-	{
-		/* The checkpoint before stays, and with it all that it needs. */
-		checkpointer->phase = PHASE_IDLE;
-		checkpointer->retry_ns = checkpointer->clock->monotonic_ns(checkpointer->clock) + RETRY_NS;
-	}
+	if (status == RUSD_NO_ROOM && no_room(checkpointer) != RUSD_OK)
+		return RUSD_IO;
 	return status;
 }

@@ -55,12 +55,33 @@ map_write(FileOps *fs, uint32_t which, uint64_t root, const uint64_t *bitmap, ui
 	result = fs->pwrite(fs, file, &header, sizeof(header), 0);
 	if (result >= 0 && bytes > 0)
 		result = fs->pwrite(fs, file, bitmap, bytes, sizeof(header));
-	if (result >= 0)
-		result = fs->truncate(fs, file, sizeof(header) + bytes);
+	/* It is not made shorter: the next one need not find room. */
 	if (result >= 0 && fs->sync(fs, file) < 0)
 		result = -EIO;
 	fs->close(fs, file);
 	return fs_status(Min(result, 0));
+}
+
+int64_t
+map_reserve(FileOps *fs, uint64_t bits)
+{
+	static const uint8_t zeros[4096];
+	int64_t end = (int64_t) (sizeof(MapHeader) + map_words(bits) * sizeof(uint64_t));
+	int64_t result = 0;
+
+	for (uint32_t which = 0; which < 2 && result >= 0; which++)
+	{
+		int file = open_for_writing(fs, map_file_name(which));
+		int64_t at = file < 0 ? file : fs->size(fs, file);
+
+		result = at;
+		for (; result >= 0 && at < end; at += (int64_t) sizeof(zeros))
+			result = fs->pwrite(fs, file, zeros, (size_t) Min((int64_t) sizeof(zeros), end - at),
+								(uint64_t) at);
+		if (file >= 0)
+			fs->close(fs, file);
+	}
+	return Min(result, 0);
 }
 
 static Status

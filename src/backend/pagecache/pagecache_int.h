@@ -68,6 +68,8 @@ extern bool pinset_has(const PinSet *set, uint64_t root);
 /* Writes and syncs map.0 or map.1. */
 extern Status map_write(FileOps *fs, uint32_t which, uint64_t root, const uint64_t *bitmap,
 						uint64_t bits, uint32_t *crc);
+/* Makes both files long enough for so many pages, contents kept.  0 or -errno. */
+extern int64_t map_reserve(FileOps *fs, uint64_t bits);
 
 static inline const char *
 map_file_name(uint32_t which)

@@ -148,6 +148,18 @@ os_truncate(FileOps *self, int file, uint64_t length)
 }
 
 static int
+os_allocate(FileOps *self, int file, uint64_t offset, uint64_t length)
+{
+	int result;
+
+	(void) self;
+	do
+		result = fallocate(file, 0, (off_t) offset, (off_t) length);
+	while (result != 0 && errno == EINTR);
+	return result == 0 ? 0 : -errno;
+}
+
+static int
 os_rename(FileOps *self, const char *from, const char *to)
 {
 	if (!name_is_inside(from) || !name_is_inside(to))
@@ -229,6 +241,7 @@ fs_os_open(const char *directory)
 		.sync = os_sync,
 		.size = os_size,
 		.truncate = os_truncate,
+		.allocate = os_allocate,
 		.rename = os_rename,
 		.unlink = os_unlink,
 		.mkdir = os_mkdir,

@@ -62,6 +62,9 @@ struct WalSupply
 static Status take_inventory(WalSupply *supply);
 static void find_first_indexes(WalSupply *supply);
 static bool add_segment(WalSupply *supply, KnownSegment segment);
+static bool spare_is_wanted(const WalSupply *supply);
+static bool may_give_up_spare(const WalSupply *supply);
+static Status give_up_spare(WalSupply *supply);
 static Wanted what_is_wanted(const WalSupply *supply);
 static bool may_fill(const WalSupply *supply, Wanted wanted, bool busy);
 static Status begin_file(WalSupply *supply);
@@ -220,7 +223,9 @@ wal_supply_step(WalSupply *supply, bool busy, const char **what, int *error)
 	Status status = RUSD_AGAIN;
 	uint32_t before;
 
-	if (wanted == WANT_NOTHING || !may_fill(supply, wanted, busy))
+	if (may_give_up_spare(supply))
+		status = give_up_spare(supply);
+	else if (wanted == WANT_NOTHING || !may_fill(supply, wanted, busy))
 	{
 		if (removable(supply) > STOCK)
 			status = remove_oldest(supply);
@@ -256,7 +261,37 @@ what_is_wanted(const WalSupply *supply)
 
 	if (ready <= supply->current + 1)
 		return WANT_SEGMENT;
-	return supply->has_spare ? WANT_NOTHING : WANT_SPARE;
+	return supply->has_spare || spare_is_wanted(supply) ? WANT_NOTHING : WANT_SPARE;
+}
+
+static bool
+spare_is_wanted(const WalSupply *supply)
+{
+	return atomic_load_explicit(&supply->shm->requests->spare_wanted, memory_order_acquire) != 0;
+}
+
+/* A recovery needs one file with blocks beside the segments in use: the next one serves as well. */
+static bool
+may_give_up_spare(const WalSupply *supply)
+{
+	return supply->has_spare && spare_is_wanted(supply) &&
+		   atomic_load_explicit(&supply->shm->segments->ready_end, memory_order_relaxed) >
+			   supply->current + 1;
+}
+
+/* For the checkpoint, without which no segment is ever removed. */
+static Status
+give_up_spare(WalSupply *supply)
+{
+	FileOps *fs = supply->fs;
+	int result = fs->unlink(fs, WAL_SPARE_NAME);
+
+	if (result < 0 && result != -ENOENT)
+		return fs_status(result);
+	supply->has_spare = false;
+	atomic_store_explicit(&supply->shm->segments->no_room, 1, memory_order_release);
+	latch_set(&supply->shm->latches[PROC_CHECKPOINTER]);
+	return RUSD_OK;
 }
 
 /*
@@ -433,7 +468,9 @@ publish_ready(WalSupply *supply, uint64_t sequence, uint32_t salt)
 						  memory_order_relaxed);
 	atomic_store_explicit(&segments->ready_end, sequence + 1, memory_order_release);
 	atomic_store_explicit(&segments->count, supply->count, memory_order_relaxed);
-	atomic_store_explicit(&segments->no_room, 0, memory_order_release);
+	/* What was given up for a checkpoint has to come back first. */
+	if (supply->has_spare || !spare_is_wanted(supply))
+		atomic_store_explicit(&segments->no_room, 0, memory_order_release);
 	latch_set(&supply->shm->latches[PROC_RAFT]);
 }
 

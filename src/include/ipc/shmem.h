@@ -273,8 +273,16 @@ typedef struct ShmRequests
 	cache_aligned _Atomic uint64_t root_wanted;     /* checkpointer: "hand me a root", counts */
 	cache_aligned _Atomic uint64_t checkpoint_done; /* checkpointer: the value of checkpoint_wanted
 													   that the last finished one covers */
-	cache_aligned _Atomic uint32_t stop_wanted;     /* postmaster: 1 no new proposals, 2 leave */
-	_Atomic uint32_t config_generation;             /* postmaster: rises with each SIGHUP */
+	/* checkpointer: the value of checkpoint_wanted that it had no disk room for; it tries again, but
+	 * who cannot wait need not */
+	_Atomic uint64_t checkpoint_failed;
+	/* checkpointer: pages that the data file has blocks for, when it cannot get more as far ahead as
+	 * it should; 0: it can.  Proposals are refused, those that free space excepted. */
+	_Atomic uint64_t data_limit;
+	/* checkpointer: 1: a checkpoint has no room; the log's spare segment is to be given up for it */
+	_Atomic uint32_t spare_wanted;
+	cache_aligned _Atomic uint32_t stop_wanted; /* postmaster: 1 no new proposals, 2 leave */
+	_Atomic uint32_t config_generation;         /* postmaster: rises with each SIGHUP */
 	/* postmaster: rises with each slot that becomes SLOT_DEAD (ipc/slot.h) */
 	_Atomic uint32_t slots_died;
 	/* raft: pages that a refused proposal lacked, 0 where none does: the applier takes back what it
@@ -372,6 +380,9 @@ extern uint64_t shm_bytes(const ShmLayout *layout);
  * RUSD_NO_MEMORY: it could not be done; the process must end.
  */
 extern Status shm_restrict(Shm *shm, uint32_t slot);
+
+/* Any process: has the disk no room for log or data, so that puts are refused? */
+extern bool shm_disk_is_full(const Shm *shm);
 
 /* Raft. */
 extern void shm_control_write(Shm *shm, const ControlState *state);

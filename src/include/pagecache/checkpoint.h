@@ -83,6 +83,11 @@ typedef struct Checkpointer Checkpointer;
 extern Status checkpointer_create(Shm *shm, FileOps *fs, const ClockOps *clock,
 								  uint64_t interval_ns, uint64_t log_bytes, Checkpointer **result);
 /*
+ * From now on the file is kept so many pages larger than what is in use, so that no checkpoint needs
+ * room; where that cannot be, ShmRequests.data_limit tells it, and proposals are refused.
+ */
+extern void checkpointer_reserve(Checkpointer *checkpointer, uint64_t pages);
+/*
  * One turn of at most some 256 pages written.  RUSD_AGAIN: nothing to do or waiting (for the
  * applier, for flushed).  RUSD_NO_ROOM: not enough disk for this checkpoint; the previous one
  * stays, tried again later.  RUSD_IO: stop the node.

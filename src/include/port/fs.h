@@ -26,6 +26,8 @@ struct FileOps
 	int (*sync)(FileOps *self, int file);
 	int64_t (*size)(FileOps *self, int file);
 	int (*truncate)(FileOps *self, int file, uint64_t length);
+	/* Blocks for that range, the file growing over it; contents stay.  May be NULL. */
+	int (*allocate)(FileOps *self, int file, uint64_t offset, uint64_t length);
 	int (*rename)(FileOps *self, const char *from, const char *to);
 	int (*unlink)(FileOps *self, const char *name);
 	int (*mkdir)(FileOps *self, const char *name);

@@ -622,6 +622,27 @@ advance_startup(void)
 	return true;
 }
 
+/* Taken, or not to be had. */
+static bool
+last_checkpoint_is_over(void)
+{
+	const ShmRequests *requests = node.shm->requests;
+
+	if (atomic_load(&requests->checkpoint_done) >= node.checkpoint_asked)
+		return true;
+	if (atomic_load(&requests->checkpoint_failed) >= node.checkpoint_asked)
+	{
+		log_warn("no room on the disk for a last checkpoint: the next start replays the log from "
+				 "the one before");
+		return true;
+	}
+	if (!deadline_passed())
+		return false;
+	log_warn("the last checkpoint takes too long: the next start replays the log from the one "
+			 "before");
+	return true;
+}
+
 /* BOOT-50: clients first, then the data, then the processes. */
 static void
 advance_stop(void)
@@ -644,8 +665,7 @@ advance_stop(void)
 	}
 	if (node.state == NODE_CHECKPOINT)
 	{
-		if (atomic_load(&node.shm->requests->checkpoint_done) < node.checkpoint_asked &&
-			!deadline_passed())
+		if (!last_checkpoint_is_over())
 			return;
 		atomic_store(&node.shm->requests->stop_wanted, 2);
 		(void) children_signal(PROC_RAFT, SIGTERM);

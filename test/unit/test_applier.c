@@ -437,6 +437,50 @@ test_defragment(void **state)
 	node_destroy(node);
 }
 
+/* A checkpoint that is not to be had ends it, at its begin or later, with an error. */
+static void
+test_defragment_without_room(void **state)
+{
+	(void) state;
+	for (int good = 0; good < 2; good++)
+	{
+		Node *node = node_create();
+		ShmRequests *requests = node->shm->requests;
+		uint64_t sequence;
+		Reply reply;
+
+		for (int i = 0; i < 500; i++)
+			(void) append_put(node, i % 2 ? "a" : "b", "1", 0, node->shm->incarnation + 1);
+		sequence = append(node, ENTRY_DEFRAGMENT, 0, NULL, 0, 0, node->shm->incarnation);
+		commit(node);
+		settle(node);
+		for (int i = 0; i < good; i++)
+		{
+			finish_checkpoint(node);
+			settle(node);
+		}
+		assert_false(reply_take(&node->backend, &reply));
+		atomic_store(&requests->checkpoint_failed, atomic_load(&requests->checkpoint_wanted));
+		settle(node);
+		assert_true(reply_take(&node->backend, &reply));
+		assert_int_equal(reply.sequence, sequence);
+		assert_int_equal(reply.status, RUSD_NOSPACE);
+		/* Another time it may be had. */
+		sequence = append(node, ENTRY_DEFRAGMENT, 0, NULL, 0, 0, node->shm->incarnation);
+		commit(node);
+		settle(node);
+		for (int i = 0; !reply_take(&node->backend, &reply); i++)
+		{
+			assert_in_range(i, 0, 10);
+			finish_checkpoint(node);
+			settle(node);
+		}
+		assert_int_equal(reply.sequence, sequence);
+		assert_int_equal(reply.status, RUSD_OK);
+		node_destroy(node);
+	}
+}
+
 /* A gap in the log is damage, and nothing of it is applied. */
 static void
 test_gap(void **state)
@@ -698,6 +742,7 @@ main(void)
 		cmocka_unit_test(test_hand_over),
 		cmocka_unit_test(test_physical_compaction),
 		cmocka_unit_test(test_defragment),
+		cmocka_unit_test(test_defragment_without_room),
 		cmocka_unit_test(test_gap),
 		cmocka_unit_test(test_replay_waits_for_frames),
 		cmocka_unit_test(test_kept_values_wait_for_frames),

@@ -110,6 +110,14 @@ answers_send(Applier *applier)
 }
 
 void
+later_fail(Applier *applier, Status status)
+{
+	for (uint32_t i = 0; i < applier->later_count; i++)
+		if (applier->later[i].compaction == INT64_MAX)
+			applier->later[i].reply.status = (uint32_t) status;
+}
+
+void
 later_send(Applier *applier, int64_t done)
 {
 	const RootState *root = store_root(applier->store);

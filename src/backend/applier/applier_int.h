@@ -87,6 +87,8 @@ extern void answers_pin(Applier *applier);
 extern void answers_send(Applier *applier);
 /* Sends those that waited for a compaction up to done, or (INT64_MAX) for the defragmentation. */
 extern void later_send(Applier *applier, int64_t done);
+/* The defragmentation has failed: what later_send will say. */
+extern void later_fail(Applier *applier, Status status);
 extern void later_add(Applier *applier, uint32_t slot, const Reply *reply, int64_t compaction);
 /* Wakes those who wait for the applied index: the marked slots, all of them once in a tick. */
 extern void waiters_wake(Applier *applier, bool all);

@@ -41,6 +41,15 @@ checkpoint_is_done(const Applier *applier)
 		   applier->checkpoint_asked;
 }
 
+/* It was not to be had; the checkpointer goes on trying. */
+static bool
+checkpoint_has_failed(const Applier *applier)
+{
+	return !checkpoint_is_done(applier) &&
+		   atomic_load_explicit(&applier->shm->requests->checkpoint_failed, memory_order_acquire) >=
+			   applier->checkpoint_asked;
+}
+
 /*
  * Term and vote as this member's log has them at least: what is newer is in the log behind this
  * root.  The applied entry is committed, in its term.
@@ -178,6 +187,16 @@ end_pass(Applier *applier)
 	later_send(applier, INT64_MAX);
 }
 
+/* What was moved is good where it is now. */
+static void
+give_up_defragmentation(Applier *applier)
+{
+	log_warn("defragmentation was given up: no room on the disk for its checkpoint");
+	applier->defragment = DEFRAGMENT_NONE;
+	later_fail(applier, RUSD_NOSPACE);
+	later_send(applier, INT64_MAX);
+}
+
 static Status
 defragment_step(Applier *applier, bool *did)
 {
@@ -191,6 +210,11 @@ defragment_step(Applier *applier, bool *did)
 			{
 				ask_another_checkpoint(applier);
 				applier->defragment_passes = 1;
+			}
+			if (checkpoint_has_failed(applier))
+			{
+				give_up_defragmentation(applier);
+				break;
 			}
 			if (!checkpoint_is_done(applier))
 				return RUSD_OK;
@@ -209,6 +233,11 @@ defragment_step(Applier *applier, bool *did)
 			}
 			break;
 		case DEFRAGMENT_CHECKPOINT_AFTER:
+			if (checkpoint_has_failed(applier))
+			{
+				give_up_defragmentation(applier);
+				break;
+			}
 			if (!checkpoint_is_done(applier))
 				return RUSD_OK;
 			end_pass(applier);

@@ -1209,6 +1209,49 @@ test_quota(void **state)
 	expect_failure(client, RUSD_NOSPACE); /* QUOTA-7, at apply */
 }
 
+/* Raft, with no room on the disk: refuses a put. */
+static void
+refuse_one(Status status)
+{
+	uint8_t bytes[PROPOSAL_PIECE_MAX];
+	ProposalPiece piece;
+	Reply reply = {.status = (uint32_t) status};
+
+	assert_int_equal(proposal_take(fixture->shm, fixture->slot, &piece, bytes), RUSD_OK);
+	assert_int_equal(piece.kind, ENTRY_PUT);
+	reply.sequence = ((const EntryHeader *) (const void *) bytes)->id.sequence;
+	reply.generation = ((const EntryHeader *) (const void *) bytes)->id.generation;
+	reply_put(fixture->shm, fixture->shm->raft_replies, fixture->slot, &reply);
+	turn();
+}
+
+/* A full disk raises the alarm as the quota does; it can be disarmed, and is raised again. */
+static void
+test_full_disk(void **state)
+{
+	_Atomic uint32_t *no_room = &fixture->shm->segments->no_room;
+	Client *client;
+
+	(void) state;
+	/* An error of the store alone is no full disk. */
+	client = begin_put("a", 1);
+	refuse_one(RUSD_NOSPACE);
+	expect_failure(client, RUSD_NOSPACE);
+	assert_int_equal(serve(), 0);
+	atomic_store(no_room, 1);
+	client = begin_put("a", 1);
+	refuse_one(RUSD_NOSPACE);
+	assert_false(client->answered);
+	serve_until(client);
+	expect_failure(client, RUSD_NOSPACE);
+	assert_int_equal(store_root(fixture->store)->alarms & STORE_ALARM_NOSPACE, STORE_ALARM_NOSPACE);
+	client = begin_put("a", 1);
+	refuse_one(RUSD_NOSPACE);
+	expect_failure(client, RUSD_NOSPACE);
+	assert_int_equal(serve(), 0);
+	atomic_store(no_room, 0);
+}
+
 /* ---- HTTP ---- */
 
 static int
@@ -1305,6 +1348,7 @@ main(void)
 		TEST(test_memory_runs_out),
 		TEST(test_transactions),
 		TEST(test_quota),
+		TEST(test_full_disk),
 		TEST(test_http),
 	};
 

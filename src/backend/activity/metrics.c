@@ -279,6 +279,12 @@ add_log(Text *text, const Shm *shm)
 	add_gauge(text, "rusd_wal_flushed_bytes", "Position in the log up to which it is durable.",
 			  load(&shm->positions->flushed));
 	add_gauge(text, "rusd_wal_segments", "Files of the log.", load(&shm->segments->count));
+	add_gauge(text, "rusd_wal_no_room",
+			  "1: the disk has no room for log segments, puts are refused.",
+			  atomic_load_explicit(&shm->segments->no_room, memory_order_relaxed));
+	add_gauge(text, "rusd_data_no_room",
+			  "1: the disk has no room for the data file, puts are refused.",
+			  load(&shm->requests->data_limit) != 0);
 	add_gauge(text, "rusd_checkpoint_root", "Number of the root of the last finished checkpoint.",
 			  load(&shm->positions->durable_root));
 }

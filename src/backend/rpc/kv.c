@@ -226,7 +226,9 @@ reply_failed(RpcCall *call, const Reply *reply)
 	if (reply->status == RUSD_OK && (reply->flags & REPLY_OVER_QUOTA) == 0)
 		return false;
 	reply_unpin(call->rpc, reply);
-	if (reply->status == RUSD_OK)
+	/* A full disk is told of like a used up quota. */
+	if (reply->status == RUSD_OK ||
+		(reply->status == RUSD_NOSPACE && shm_disk_is_full(call->rpc->shm)))
 		quota_exceeded(call);
 	else
 		call_fail(call, reply->status < RUSD_STATUS_COUNT ? (Status) reply->status : RUSD_INVALID);

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from node import Client, Node, Tap, check, error_of, wait_until         # noqa: E402
@@ -45,6 +46,7 @@ def disk_full(program, place):
         subprocess.run(["mount", "-o", "remount,size=%dm" % (4 * SIZE_MIB), place], check=True)
 
         def resumes():
+            disarm(client)
             return error_of(client.put, b"again", b"y" * 8000, timeout=5) is None
         wait_until(resumes, "writes resume when there is room")
         client.close()
@@ -56,14 +58,61 @@ def disk_full(program, place):
         client.close()
 
 
-def with_tmpfs(program):
+def disarm(client):
+    for alarm in client.call("Maintenance/Alarm", client.message("AlarmRequest")).alarms:
+        client.call("Maintenance/Alarm", client.message("AlarmRequest", action=2, alarm=alarm.alarm, memberID=alarm.memberID))
+
+
+def fill(client):
+    """Until a put is refused; returns how many were not."""
+    for written in range(20000):
+        error = error_of(client.put, b"k%05d" % written, os.urandom(100000), timeout=10)
+        if error is not None:
+            check(error[0] == "RESOURCE_EXHAUSTED" and "space exceeded" in error[1], "a full disk is told of as %s" % (error,))
+            return written
+    raise AssertionError("the disk is never full")
+
+
+def from_inside(program, place):
+    """Nothing is changed from outside: delete, compact, defragment, disarm, write."""
+    with Node(program, ["--log-level=warn", "--wal-segment-size=8388608", "--checkpoint-interval=1s"], directory=place) as server:
+        client = Client(server.endpoint)
+        for turn in range(3):
+            written = fill(client)
+            print("# turn %d: full after %d puts of 100 kB" % (turn, written))
+            check(written > 20, "the disk is full after %d puts" % written)
+            check("ALARM NOSPACE" in server.get("/health")[1], "the health of a node that refuses writes")
+            metrics = server.metrics()
+            check(metrics["rusd_wal_no_room"] + metrics["rusd_data_no_room"] > 0, "no metric tells it")
+            deleted = client.call("KV/DeleteRange", client.message("DeleteRangeRequest", key=b"k", range_end=b"l"), 10)
+            check(deleted.deleted == written, "%d of %d keys deleted" % (deleted.deleted, written))
+            client.call("KV/Compact", client.message("CompactionRequest", revision=deleted.header.revision, physical=True), 20)
+            client.call("Maintenance/Defragment", client.message("DefragmentRequest"), 20)
+
+            def resumes():
+                disarm(client)
+                return error_of(client.put, b"again", b"y" * 8000, timeout=5) is None
+            wait_until(resumes, "writes resume without a restart")
+            check('"true"' in server.get("/health")[1], "the health of a node that takes writes again")
+        written = fill(client)
+        client.close()
+        began = time.monotonic()
+        server.stop()
+        check(time.monotonic() - began < 10, "a stop on a full disk takes %.1f s" % (time.monotonic() - began))
+        server.start()
+        client = Client(server.endpoint)
+        check(client.range(b"k", b"l", count_only=True).count == written, "an answered write is lost")
+        client.close()
+
+
+def with_tmpfs(program, scene=None, size=SIZE_MIB):
     place = tempfile.mkdtemp(prefix="rusd-full.")
     try:
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%dm" % SIZE_MIB, "tmpfs", place], capture_output=True, text=True)
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%dm" % size, "tmpfs", place], capture_output=True, text=True)
         if mounted.returncode != 0:
             return "no tmpfs can be mounted here: " + mounted.stderr.strip()
         try:
-            return disk_full(program, place)
+            return (scene or disk_full)(program, place)
         finally:
             subprocess.run(["umount", "-l", place], check=True)
     finally:
@@ -76,6 +125,7 @@ def main():
     args = p.parse_args()
     tap = Tap()
     tap.run("a full disk of %d MiB" % SIZE_MIB, with_tmpfs, args.server)
+    tap.run("a full disk of 45 MiB is put right from inside", with_tmpfs, args.server, from_inside, 45)
     tap.end()
 
 

@@ -32,6 +32,7 @@ typedef struct Content
 {
 	uint8_t *bytes;
 	uint64_t length;
+	uint64_t room; /* of bytes */
 } Content;
 
 typedef struct Node
@@ -83,12 +84,15 @@ fails(MemoryFiles *files)
 static void
 content_resize(Content *content, uint64_t length)
 {
-	if (length > content->length)
+	/* In large steps: a crash puts what it keeps back sector by sector. */
+	if (length > content->room)
 	{
-		content->bytes = realloc(content->bytes, length);
+		content->room = Max(length, 2 * content->room);
+		content->bytes = realloc(content->bytes, content->room);
 		assert_non_null(content->bytes);
-		memset(content->bytes + content->length, 0, length - content->length);
 	}
+	if (length > content->length)
+		memset(content->bytes + content->length, 0, length - content->length);
 	content->length = length;
 }
 

@@ -1,0 +1,1 @@
+SERVER_OBJS += src/backend/startup/nodestart.o

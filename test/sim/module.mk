@@ -1,21 +1,40 @@
-# Simulations: programs that print TAP, one seed repeats a run.
+# Simulations; one seed repeats a run.
 #
+#	make check-sim                  SEEDS=2000 FIRST=1 JOBS=2: clusters of the node's real parts (doc/simulator.md)
+#	make check-sim FAULT=name       the same with a mistake switched in (src/include/port/faultlist.h)
 #	make check-sim-wal              SEEDS=1000
 #	make check-sim-wal-long         200,000 seeds
 #	build/<variant>/test/sim/test_wal_crash --first 4711 --seeds 1     repeats one
 
-SEEDS ?= 1000
 SIM_OBJS := $(addprefix $(BUILD)/,$(patsubst %.c,%.o,$(wildcard src/backend/wal/*.c src/backend/format/*.c \
 	src/backend/ipc/*.c src/backend/utils/*.c src/backend/port/*.c)))
 
 $(BUILD)/test/sim/test_wal_crash: $(BUILD)/test/sim/test_wal_crash.o $(BUILD)/test/sim/simdisk.o $(SIM_OBJS)
 	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ -lm
 
+# ---- whole clusters: doc/simulator.md ----
+SIMULATOR_OBJS := $(addprefix $(BUILD)/test/sim/,simulator.o world.o member.o client.o workload.o chaos.o model.o \
+	logcheck.o trace.o simdisk.o)
+
+$(BUILD)/test/sim/simulator: $(SIMULATOR_OBJS) $(BUILD)/librusd.a
+	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(SERVER_LIBS)
+
+FIRST ?= 1
+JOBS ?= 2
+SIMULATOR := $(if $(FAULT),$(if $(FAULTS),$(BUILD),$(BUILD)-faults),$(BUILD))/test/sim/simulator
+ifndef FAULTS
+$(BUILD)-faults/test/sim/simulator: FORCE
+	+@$(MAKE) --no-print-directory FAULTS=1 FAULT= $@
+endif
+
+check-sim: $(SIMULATOR)
+	@$< --seeds $(or $(SEEDS),2000) --first $(FIRST) --jobs $(JOBS) $(if $(FAULT),--fault $(FAULT))
+
 check-sim-wal: $(BUILD)/test/sim/test_wal_crash
-	@test/run-tap -t 1800 "$< --seeds $(SEEDS)"
+	@test/run-tap -t 1800 "$< --seeds $(or $(SEEDS),1000)"
 
 check-sim-wal-long: $(BUILD)/test/sim/test_wal_crash
 	@test/run-tap -t 3600 "$< --seeds 200000"
 
-.PHONY: check-sim-wal check-sim-wal-long
+.PHONY: check-sim check-sim-wal check-sim-wal-long
 CHECK_TARGETS += check-sim-wal

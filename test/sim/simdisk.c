@@ -137,9 +137,9 @@ is_named(const SimNames *names, int inode)
 	return false;
 }
 
-/* What is free: a file takes room while a name or a handle keeps it. */
-static uint64_t
-room_left(const SimDisk *disk)
+/* A file takes room while a name or a handle keeps it. */
+uint64_t
+sim_disk_used(const SimDisk *disk)
 {
 	uint64_t used = 0;
 
@@ -148,6 +148,14 @@ room_left(const SimDisk *disk)
 		if (disk->inodes[i].opened > 0 || is_named(&disk->live, (int) i))
 			used += AlignUp(disk->inodes[i].live_size, SIM_SECTOR);
 	}
+	return used;
+}
+
+static uint64_t
+room_left(const SimDisk *disk)
+{
+	uint64_t used = disk->room == UINT64_MAX ? 0 : sim_disk_used(disk);
+
 	return used >= disk->room ? 0 : disk->room - used;
 }
 

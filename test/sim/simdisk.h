@@ -88,6 +88,9 @@ extern void sim_disk_kill(SimDisk *disk);
 /* The power fails and comes back: what was not synced is there or not. */
 extern void sim_disk_power_cut(SimDisk *disk);
 
+/* Bytes that all files together take. */
+extern uint64_t sim_disk_used(const SimDisk *disk);
+
 /* For tests that damage what is stored: both kinds of content of a file, or NULL. */
 extern SimInode *sim_disk_inode(SimDisk *disk, const char *name);
 

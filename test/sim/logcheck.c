@@ -1,0 +1,391 @@
+/*
+ * logcheck.c
+ *	  The logs, watched from outside: what each member appends, flushes and commits, against what
+ *	  all the others do.
+ *
+ * Batches are taken from the WAL buffers right after the step that appended them, by code of its
+ * own: a reader of the log with a mistake does not hide that mistake here.
+ *
+ * test/sim/logcheck.c
+ */
+#include "rusd.h"
+
+#include "port/crc32c.h"
+#include "sim.h"
+
+#define CHUNK_BYTES (256 * 1024)
+
+static void take_batches(World *world, Member *member);
+static void take_commit(World *world, Member *member);
+
+/* ---- memory that lives as long as a run ---- */
+
+static const uint8_t *
+keep_payload(LogCheck *check, const uint8_t *payload, uint32_t length)
+{
+	uint8_t *place;
+
+	if (check->chunk_used == 0 || check->chunk_offset + length > CHUNK_BYTES)
+	{
+		if (check->chunk_used == check->chunk_count)
+		{
+			check->chunks = realloc(check->chunks, (check->chunk_count + 1) * sizeof(uint8_t *));
+			Check(check->chunks != NULL);
+			check->chunks[check->chunk_count] = malloc(CHUNK_BYTES);
+			Check(check->chunks[check->chunk_count] != NULL);
+			check->chunk_count++;
+		}
+		check->chunk_used++;
+		check->chunk_offset = 0;
+	}
+	Check(length <= CHUNK_BYTES);
+	place = check->chunks[check->chunk_used - 1] + check->chunk_offset;
+	memcpy(place, payload, length);
+	check->chunk_offset += AlignUp(length, 8);
+	return place;
+}
+
+void
+logcheck_reset(World *world)
+{
+	LogCheck *check = &world->check;
+
+	check->count = 0;
+	check->chunk_used = 0;
+	check->chunk_offset = 0;
+	if (check->requests == NULL)
+	{
+		check->request_mask = 16384 - 1;
+		check->requests = malloc((check->request_mask + 1) * sizeof(uint32_t));
+		Check(check->requests != NULL);
+	}
+	memset(check->requests, 0, (check->request_mask + 1) * sizeof(uint32_t));
+	memset(check->leader_of, 0, sizeof(check->leader_of));
+	for (uint32_t i = 0; i < SIM_MEMBERS; i++)
+	{
+		MemberLog *log = &world->members[i].log;
+
+		*log = (MemberLog){.records = log->records, .capacity = log->capacity};
+	}
+}
+
+/* ---- requests ---- */
+
+static uint32_t
+request_place(const LogCheck *check, const RequestId *id)
+{
+	uint64_t mixed = (id->sequence * 0x9e3779b97f4a7c15 ^ id->incarnation) + id->slot * 7919 +
+					 id->generation * 104729 + id->member_id;
+
+	return (uint32_t) ((mixed ^ mixed >> 31) & check->request_mask);
+}
+
+bool
+logcheck_same_request(const RequestId *a, const RequestId *b)
+{
+	return a->member_id == b->member_id && a->incarnation == b->incarnation &&
+		   a->sequence == b->sequence && a->slot == b->slot && a->generation == b->generation;
+}
+
+uint64_t
+logcheck_find(const World *world, const RequestId *id)
+{
+	const LogCheck *check = &world->check;
+	uint32_t place = request_place(check, id);
+
+	for (; check->requests[place] != 0; place = (place + 1) & check->request_mask)
+	{
+		if (logcheck_same_request(&check->entries[check->requests[place] - 1].id, id))
+			return check->requests[place];
+	}
+	return 0;
+}
+
+static void
+note_request(World *world, Member *member, uint64_t index)
+{
+	LogCheck *check = &world->check;
+	const RequestId *id = &check->entries[index - 1].id;
+	uint32_t place = request_place(check, id);
+
+	if (id->member_id == 0)
+		return;
+	for (; check->requests[place] != 0; place = (place + 1) & check->request_mask)
+	{
+		if (logcheck_same_request(&check->entries[check->requests[place] - 1].id, id))
+			sim_violation(world, member, "no request executed twice",
+						  "request %" PRIu64 " of slot %u is entry %u and entry %" PRIu64,
+						  id->sequence, id->slot, check->requests[place], index);
+	}
+	Check(check->count <= check->request_mask / 2);
+	check->requests[place] = (uint32_t) index;
+}
+
+/* ---- what was appended ---- */
+
+static void
+push_record(World *world, Member *member, LogRecord record, const uint8_t *payload)
+{
+	MemberLog *log = &member->log;
+
+	if (log->count == log->capacity)
+	{
+		log->capacity = Max(2 * log->capacity, 1024);
+		log->records = realloc(log->records, log->capacity * sizeof(LogRecord));
+		Check(log->records != NULL);
+	}
+	record.hash = (uint64_t) crc32c(record.kind, payload, record.length) << 32 | record.length;
+	record.payload = keep_payload(&world->check, payload, record.length);
+	if (record.length >= sizeof(EntryHeader))
+		memcpy(&record.id, payload, sizeof(record.id));
+	log->records[log->count++] = record;
+	log->last_index = record.index;
+}
+
+static void
+add_record(World *world, Member *member, const WalBatchHeader *batch, const WalRecordHeader *record)
+{
+	MemberLog *log = &member->log;
+
+	if (record->index == 0)
+		return;
+	if (record->index <= log->committed_index)
+		sim_violation(world, member, "committed entries stay",
+					  "entry %" PRIu64 " is appended again, but %" PRIu64 " are committed",
+					  record->index, log->committed_index);
+	if (record->index > log->last_index + 1)
+		sim_violation(world, member, "logs have no holes",
+					  "entry %" PRIu64 " follows entry %" PRIu64, record->index, log->last_index);
+	if (record->index <= log->last_index)
+		sim_tell(world, member, SIM_VOIDED, record->index, record->term);
+	push_record(world, member,
+				(LogRecord){.position_end = batch->position + wal_batch_sectors(batch->length),
+							.index = record->index,
+							.term = record->term,
+							.kind = record->kind,
+							.length = record->length},
+				(const uint8_t *) (record + 1));
+}
+
+static void
+take_batches(World *world, Member *member)
+{
+	const Shm *shm = member->shm;
+	MemberLog *log = &member->log;
+	uint64_t appended = atomic_load(&shm->positions->appended);
+	uint64_t segment_bytes = shm->layout.wal_segment_bytes;
+
+	while (log->end < appended)
+	{
+		const WalBatchHeader *batch =
+			(const WalBatchHeader *) (const void *) (shm->wal_buffers +
+													 log->end % shm->layout.wal_buffer_bytes);
+		const WalRecordHeader *record = wal_batch_first_record(batch);
+
+		/* What is left of a segment is skipped when the next batch does not fit. */
+		if (log->end % segment_bytes == 0 || batch->magic != WAL_BATCH_MAGIC ||
+			batch->position != log->end)
+		{
+			log->end = log->end / segment_bytes * segment_bytes + WAL_HEADER_BYTES +
+					   (log->end % segment_bytes == 0 ? 0 : segment_bytes);
+			continue;
+		}
+		for (uint32_t i = 0; i < batch->record_count; i++, record = wal_record_next(record))
+			add_record(world, member, batch, record);
+		log->end += wal_batch_sectors(batch->length);
+	}
+}
+
+/* ---- what was committed ---- */
+
+/* The member has this entry committed: it is the first, or it must be what the first one had. */
+static void
+commit_record(World *world, Member *member, const LogRecord *record)
+{
+	LogCheck *check = &world->check;
+	Committed *entry;
+
+	if (record->index > check->count + 1)
+	{
+		sim_violation(world, member, "commitment goes forward",
+					  "entry %" PRIu64 " is committed, but only %" PRIu64 " were before",
+					  record->index, check->count);
+		return;
+	}
+	if (record->index <= check->count)
+	{
+		entry = &check->entries[record->index - 1];
+		if (entry->term != record->term || entry->hash != record->hash)
+			sim_violation(world, member, "state machine safety",
+						  "entry %" PRIu64 " is committed with term %" PRIu64
+						  ", elsewhere with term %" PRIu64,
+						  record->index, record->term, entry->term);
+		return;
+	}
+	if (check->count == check->capacity)
+	{
+		check->capacity = Max(2 * check->capacity, 1024);
+		check->entries = realloc(check->entries, check->capacity * sizeof(Committed));
+		Check(check->entries != NULL);
+	}
+	entry = &check->entries[check->count++];
+	*entry = (Committed){
+		.term = record->term, .hash = record->hash, .id = record->id, .kind = record->kind};
+	model_apply(world, entry, record->payload, record->length);
+	note_request(world, member, record->index);
+}
+
+/*
+ * The commit position has moved: of the records up to it, those that no later one up to it voids
+ * are committed.
+ */
+static void
+take_commit(World *world, Member *member)
+{
+	MemberLog *log = &member->log;
+	uint64_t committed = positions_committed(member->shm->positions);
+	uint32_t first = log->committed_count;
+	uint32_t end = first;
+	uint64_t lowest = UINT64_MAX;
+
+	if (committed < log->committed)
+		sim_violation(world, member, "positions never go back",
+					  "the commit position falls from %" PRIu64 " to %" PRIu64, log->committed,
+					  committed);
+	if (committed == log->committed)
+		return;
+	log->committed = committed;
+	while (end < log->count && log->records[end].position_end <= committed)
+		end++;
+	/* Backwards: what a later record voids has an index not below the lowest seen. */
+	for (uint32_t i = end; i-- > first;)
+	{
+		log->records[i].is_void = log->records[i].index >= lowest;
+		lowest = Min(lowest, log->records[i].index);
+	}
+	for (uint32_t i = first; i < end && !world->failed; i++)
+	{
+		if (log->records[i].is_void)
+			continue;
+		commit_record(world, member, &log->records[i]);
+		log->committed_index = log->records[i].index;
+	}
+	log->committed_count = end;
+	if (end > first)
+		sim_tell(world, member, SIM_COMMITTED, log->committed_index,
+				 log->committed_index == 0 ? 0
+										   : world->check.entries[log->committed_index - 1].term);
+}
+
+void
+logcheck_look(World *world, Member *member)
+{
+	const ShmPositions *positions = member->shm->positions;
+	uint64_t flushed = atomic_load(&positions->flushed);
+	uint64_t appended = atomic_load(&positions->appended);
+	MemberLog *log = &member->log;
+
+	if (log->end < appended)
+		take_batches(world, member);
+	if (flushed < log->flushed || flushed > appended)
+		sim_violation(world, member, "positions never go back",
+					  "flushed is %" PRIu64 " after %" PRIu64, flushed, log->flushed);
+	if (flushed != log->flushed)
+		sim_tell(world, member, SIM_FLUSHED, flushed, 0);
+	log->flushed = flushed;
+	take_commit(world, member);
+}
+
+/* ---- a start ---- */
+
+/* The entries that all first members begin with. */
+void
+logcheck_begin(World *world, Member *member, const InitialEntry *entries, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		push_record(world, member,
+					(LogRecord){.position_end = WAL_HEADER_BYTES + 1,
+								.index = i + 1,
+								.term = 1,
+								.kind = entries[i].kind,
+								.length = (uint32_t) entries[i].payload.length},
+					entries[i].payload.data);
+}
+
+/* Forgets what ended behind that position; is the last entry then what recovery found? */
+static bool
+cut_log(MemberLog *log, uint64_t end, const NodeRecovered *found)
+{
+	while (log->count > 0 && log->records[log->count - 1].position_end > end)
+		log->count--;
+	if (log->count == 0)
+		return found->last_index == 0;
+	log->last_index = log->records[log->count - 1].index;
+	return log->last_index == found->last_index &&
+		   log->records[log->count - 1].term == found->last_term;
+}
+
+/*
+ * Recovery has cut the log somewhere: not before what was flushed.  Entries of the part that was cut
+ * off are forgotten, and what they had voided is there again; so commitment, which may be known less
+ * far than before, is worked out anew.
+ */
+void
+logcheck_started(World *world, Member *member)
+{
+	const NodeRecovered *found = member->shm->recovered;
+	MemberLog *log = &member->log;
+
+	if (found->log_end < log->flushed)
+		sim_violation(world, member, "nothing flushed is lost",
+					  "the log ends at %" PRIu64 ", but was flushed up to %" PRIu64, found->log_end,
+					  log->flushed);
+	/* It may have put a mark of one sector behind what it kept. */
+	if (!cut_log(log, found->log_end, found) && !cut_log(log, found->log_end - WAL_SECTOR, found))
+		sim_violation(world, member, "recovery finds what was written",
+					  "the last entry is %" PRIu64 ", recovery says %" PRIu64, log->last_index,
+					  found->last_index);
+	log->end = found->log_end;
+	log->flushed = found->log_end;
+	log->committed = 0;
+	log->committed_count = 0;
+	log->committed_index = 0;
+	take_commit(world, member);
+}
+
+void
+logcheck_checkpoint(World *world, Member *member, uint64_t index)
+{
+	const MemberLog *log = &member->log;
+
+	for (uint32_t i = log->committed_count; i-- > 0;)
+	{
+		const LogRecord *record = &log->records[i];
+
+		if (record->index != index || record->is_void)
+			continue;
+		if (record->position_end > log->flushed)
+			sim_violation(world, member, "checkpoint <= flushed",
+						  "a checkpoint holds entry %" PRIu64 " that ends at %" PRIu64
+						  ", flushed is %" PRIu64,
+						  index, record->position_end, log->flushed);
+		return;
+	}
+	sim_violation(world, member, "checkpoint <= flushed",
+				  "a checkpoint holds entry %" PRIu64 " that is not committed here", index);
+}
+
+void
+logcheck_role(World *world, Member *member, const ControlState *control)
+{
+	uint64_t *leader;
+
+	Check(control->term < lengthof(world->check.leader_of));
+	if (control->role != ROLE_LEADER)
+		return;
+	leader = &world->check.leader_of[control->term];
+	if (*leader != 0 && *leader != member->id)
+		sim_violation(world, member, "one leader a term", "two members lead term %" PRIu64,
+					  control->term);
+	*leader = member->id;
+}

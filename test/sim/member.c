@@ -1,0 +1,559 @@
+/*
+ * member.c
+ *	  The life of a member: its parts are made as their processes make them, stepped as their loops
+ *	  step them, and end as processes end.
+ *
+ * A step of an actor is done at one moment of virtual time.  What takes time in it, its disk, comes
+ * before that moment: what a step does is seen at its end.
+ *
+ * test/sim/member.c
+ */
+#include "rusd.h"
+
+#include <fcntl.h>
+
+#include "btree/btree.h"
+#include "sim.h"
+#include "startup/startup.h"
+
+#define FRAMES 512
+#define LOG_BUFFER_BYTES (64 * 1024)
+#define SEGMENT_BYTES (64 * 1024)
+#define HEARTBEAT_NS (100 * SIM_MS)
+#define ELECTION_NS SIM_SECOND
+#define CHECKPOINT_NS (4 * SIM_SECOND)
+#define CHECKPOINT_LOG_BYTES (256 * 1024)
+#define RESERVE_PAGES 16
+/* Longest sleeps, as in the loops of the processes. */
+#define APPLIER_TICK_NS (100 * SIM_MS)
+#define CHECKPOINTER_TICK_NS (200 * SIM_MS)
+#define PAGER_TICK_NS SIM_SECOND
+
+/* ---- the clock ---- */
+
+uint64_t
+member_clock(const Member *member)
+{
+	return member->clock_base +
+		   (member->world->now - member->clock_since) * member->clock_rate / 1000;
+}
+
+static uint64_t
+clock_now(const ClockOps *self)
+{
+	return member_clock((const Member *) (const void *) self);
+}
+
+void
+member_set_clock_rate(Member *member, uint64_t rate)
+{
+	member->clock_base = member_clock(member);
+	member->clock_since = member->world->now;
+	member->clock_rate = rate;
+}
+
+/* Virtual time after so much time of the member's clock. */
+static uint64_t
+after(const Member *member, uint64_t local_ns)
+{
+	return member->world->now + Max(local_ns * 1000 / member->clock_rate, SIM_US);
+}
+
+const char *
+member_role(const Member *member)
+{
+	static const char *const names[] = {"follower", "precand", "candidate", "leader"};
+
+	if (member->state != MEMBER_UP)
+		return "down";
+	return member->control.role < lengthof(names) ? names[member->control.role] : "?";
+}
+
+/* ---- birth ---- */
+
+void
+member_init(World *world, uint32_t number)
+{
+	Member *member = &world->members[number];
+	MemberLog log = member->log;
+	Shm *shm = member->shm;
+
+	*member = (Member){.clock = {.monotonic_ns = clock_now, .wall_ns = clock_now},
+					   .world = world,
+					   .number = number,
+					   .id = 0x1000 + number,
+					   .state = MEMBER_DOWN,
+					   .clock_rate = 1000,
+					   .clock_since = world->now,
+					   .clock_base = SIM_SECOND + sim_below(&world->chaos, 100 * SIM_SECOND),
+					   .sync_ns = 100 * SIM_US + sim_below(&world->chaos, 2 * SIM_MS),
+					   .data_file = -1,
+					   .shm = shm,
+					   .log = log};
+	member->disk = sim_disk_create(sim_random(&world->chaos));
+	world_forget_actors(member);
+	for (uint32_t i = 0; i < SIM_CLIENTS; i++)
+		member->clients[i].number = world->next_client++;
+}
+
+static void
+drop_parts(Member *member)
+{
+	if (member->consensus != NULL)
+		consensus_destroy(member->consensus);
+	if (member->walwriter != NULL)
+		wal_writer_destroy(member->walwriter);
+	applier_destroy(member->applier);
+	if (member->checkpointer != NULL)
+		checkpointer_destroy(member->checkpointer);
+	member->consensus = NULL;
+	member->walwriter = NULL;
+	member->applier = NULL;
+	member->checkpointer = NULL;
+	member->data_file = -1;
+}
+
+void
+member_destroy(Member *member)
+{
+	drop_parts(member);
+	sim_disk_destroy(member->disk);
+	member->disk = NULL;
+}
+
+/*
+ * Shared memory as after shm_create, without making it anew.  Frames and the bytes of the proposal
+ * rings stay: nobody may look at them before they are written.
+ */
+static void
+fresh_memory(Member *member)
+{
+	ShmLayout layout = {.slot_count = SIM_ACTORS,
+						.wal_buffer_bytes = LOG_BUFFER_BYTES,
+						.wal_segment_bytes = SEGMENT_BYTES,
+						.frame_count = FRAMES};
+	SimRandom random = {member->world->salt_state};
+	Shm *shm = member->shm;
+
+	if (shm == NULL)
+	{
+		Check(shm_create(&layout, false, &member->shm) == RUSD_OK);
+		shm = member->shm;
+	}
+	else
+	{
+		uint8_t *begin = shm->base + shm->layout.wal_buffer_bytes;
+
+		memset(begin, 0, (size_t) (shm->frames - begin));
+		begin = shm->frames + FRAMES * PAGE_BYTES;
+		memset(begin, 0, (size_t) (shm->area_bytes - begin));
+		for (uint32_t slot = 0; slot < SIM_ACTORS; slot++)
+			memset(shm->areas[slot], 0, offsetof(BackendArea, proposals));
+	}
+	shm->incarnation = sim_random(&random) | 1;
+	member->world->salt_state = random.state;
+}
+
+/* In the simulator nobody sleeps: the page is read now. */
+static Status
+wait_for_page(PageAccess *access)
+{
+	Member *member = access->arg;
+
+	(void) pager_step(member->shm, &member->disk->ops, member->data_file, tree_page_is_sane);
+	return member->disk->is_cut ? RUSD_IO : RUSD_OK;
+}
+
+PageAccess
+member_access(Member *member, uint32_t slot)
+{
+	return (PageAccess){.shm = member->shm,
+						.area = member->shm->areas[slot],
+						.slot = slot,
+						.wait = wait_for_page,
+						.arg = member};
+}
+
+/* EntryMember and its strings, as publication.c makes them from the parameters. */
+static Bytes
+encode_publication(MemberAction action, const Member *member, uint8_t *buffer, size_t size)
+{
+	char name[8];
+	char url[24];
+	const char *first = action == MEMBER_PUBLISH ? name : "";
+	uint32_t lengths[2];
+	EntryMember entry = {.member_id = member->id, .action = action, .max_learners = 1};
+	uint8_t *at = buffer;
+
+	snprintf(name, sizeof(name), "m%u", member->number + 1);
+	snprintf(url, sizeof(url), "http://m%u:%u", member->number + 1,
+			 action == MEMBER_PUBLISH ? 2379 : 2380);
+	lengths[0] = entry.name_length = (uint32_t) strlen(first);
+	lengths[1] = (uint32_t) strlen(url);
+	entry.peer_url_count = action != MEMBER_PUBLISH;
+	entry.client_url_count = action == MEMBER_PUBLISH;
+	Check(sizeof(EntryHeader) + sizeof(entry) + 8 + lengths[0] + lengths[1] <= size);
+	memset(at, 0, sizeof(EntryHeader));
+	at += sizeof(EntryHeader);
+	memcpy(at, &entry, sizeof(entry));
+	at += sizeof(entry);
+	memcpy(at, &lengths[0], 4);
+	memcpy(at + 4, first, lengths[0]);
+	at += 4 + lengths[0];
+	memcpy(at, &lengths[1], 4);
+	memcpy(at + 4, url, lengths[1]);
+	return (Bytes){buffer, (size_t) (at + 4 + lengths[1] - buffer)};
+}
+
+#define PUBLICATION_BYTES 160
+
+static Status
+start_node(Member *member, char *message, size_t message_size)
+{
+	World *world = member->world;
+	RaftConfiguration configuration = {.member_count = world->first_members};
+	InitialEntry entries[SIM_MEMBERS];
+	uint8_t payloads[SIM_MEMBERS][PUBLICATION_BYTES];
+	NodeBootstrap bootstrap = {.cluster_id = world->cluster_id,
+							   .member_id = member->id,
+							   .configuration = &configuration,
+							   .entries = entries,
+							   .entry_count = world->first_members};
+	Status status;
+
+	for (uint32_t i = 0; i < world->first_members; i++)
+	{
+		configuration.members[i].id = world->members[i].id;
+		entries[i] = (InitialEntry){.kind = ENTRY_MEMBER,
+									.payload = encode_publication(MEMBER_ADD, &world->members[i],
+																  payloads[i], PUBLICATION_BYTES)};
+	}
+	status = node_start(member->shm, &member->disk->ops, member->has_begun ? NULL : &bootstrap,
+						message, message_size);
+	if (status == RUSD_OK && !member->has_begun)
+	{
+		sim_tell(world, member, SIM_MEMBER_NEW, 0, 0);
+		member->has_begun = true;
+		logcheck_begin(world, member, entries, world->first_members);
+	}
+	return status;
+}
+
+static Status
+make_parts(Member *member)
+{
+	Shm *shm = member->shm;
+	FileOps *fs = &member->disk->ops;
+	uint8_t publication[PUBLICATION_BYTES];
+	ConsensusOptions options = {
+		.clock = &member->clock,
+		.heartbeat_ns = HEARTBEAT_NS,
+		.election_ns = ELECTION_NS,
+		.request_max = consensus_request_max(&shm->layout),
+		.publication = encode_publication(MEMBER_PUBLISH, member, publication, PUBLICATION_BYTES)};
+	Status status;
+
+	for (uint32_t slot = 0; slot < PROC_ESSENTIAL_COUNT; slot++)
+		slot_occupy(shm, slot);
+	status = consensus_create(shm, &options, &member->consensus);
+	if (status == RUSD_OK)
+		status = wal_writer_create(shm, fs, &member->clock, false, 0, &member->walwriter);
+	if (status == RUSD_OK)
+	{
+		member->data_file = fs->open(fs, "data", O_RDWR | O_CREAT);
+		status = fs_status(Min(member->data_file, 0));
+	}
+	if (status == RUSD_OK)
+		status = applier_create(shm, fs, &member->clock, member_access(member, PROC_APPLIER), -1,
+								&member->applier);
+	if (status == RUSD_OK)
+		status = checkpointer_create(shm, fs, &member->clock, CHECKPOINT_NS, CHECKPOINT_LOG_BYTES,
+									 &member->checkpointer);
+	if (status == RUSD_OK)
+		checkpointer_reserve(member->checkpointer, RESERVE_PAGES);
+	return status;
+}
+
+void
+member_start(Member *member)
+{
+	World *world = member->world;
+	char message[256] = "";
+	Status status;
+
+	fresh_memory(member);
+	status = start_node(member, message, sizeof(message));
+	if (status == RUSD_OK)
+		logcheck_started(world, member);
+	if (status == RUSD_OK)
+		status = make_parts(member);
+	if (status != RUSD_OK && !member->disk->is_cut)
+	{
+		sim_violation(world, member, "a member starts", "%s: %s", status_text(status), message);
+		return;
+	}
+	if (status != RUSD_OK)
+	{
+		sim_tell(world, member, SIM_START_DISTURBED, 0, 0);
+		member_end(member, END_POWER_CUT);
+		return;
+	}
+	member->state = MEMBER_UP;
+	member->stopping = 0;
+	member->control = (ControlState){.term = member->control.term};
+	member->seen_applied = atomic_load(&member->shm->positions->applied_index);
+	member->seen_durable = atomic_load(&member->shm->positions->durable_root);
+	member->seen_segments = atomic_load(&member->shm->segments->count);
+	member->seen_ready_end = atomic_load(&member->shm->segments->ready_end);
+	sim_tell(world, member, SIM_MEMBER_STARTED, member->log.last_index,
+			 member->log.committed_index);
+	for (uint32_t actor = 0; actor < PROC_ESSENTIAL_COUNT; actor++)
+		world_wake(member, actor, world->now + sim_below(&world->schedule, 2 * SIM_MS));
+}
+
+void
+member_end(Member *member, MemberEnd how)
+{
+	World *world = member->world;
+	uint64_t wait = 5 * SIM_MS + sim_below(&world->schedule, 3 * SIM_SECOND);
+
+	if (member->down_ns != 0)
+		wait = member->down_ns;
+	member->down_ns = 0;
+	clients_drop(member);
+	drop_parts(member);
+	if (how == END_POWER_CUT)
+		sim_disk_power_cut(member->disk);
+	else
+		sim_disk_kill(member->disk);
+	if (!world->healed && sim_percent(&world->schedule, 15))
+		member->disk->power_left = sim_below(&world->schedule, 40);
+	member->state = MEMBER_DOWN;
+	world_forget_actors(member);
+	world_add_event(world, world->now + wait, EVENT_START, member->number, 0);
+}
+
+void
+member_stop(Member *member, uint32_t step)
+{
+	if (member->state != MEMBER_UP)
+		return;
+	if (step == 1)
+		sim_tell(member->world, member, SIM_STOPPING, 0, 0);
+	member->stopping = step;
+	atomic_store(&member->shm->requests->stop_wanted, step);
+	latch_set(&member->shm->latches[PROC_RAFT]);
+	world_look_at_latches(member);
+}
+
+/* ---- steps ---- */
+
+static Status
+run_raft(Member *member)
+{
+	uint64_t sleep_ns;
+	Status status = consensus_step(member->consensus, &sleep_ns);
+
+	world_wake(member, PROC_RAFT, after(member, Min(sleep_ns, SIM_SECOND)));
+	return status;
+}
+
+static Status
+run_walwriter(Member *member)
+{
+	Status status = wal_writer_step(member->walwriter);
+	int sleep_ms = wal_writer_sleep_ms(member->walwriter);
+
+	if (status == RUSD_OK)
+		world_wake(member, PROC_WALWRITER,
+				   member->world->now + 10 * SIM_US + member_delay(member, PROC_WALWRITER) / 8);
+	else if (status == RUSD_AGAIN && sleep_ms >= 0)
+		world_wake(member, PROC_WALWRITER, after(member, (uint64_t) sleep_ms * SIM_MS));
+	return status;
+}
+
+static Status
+run_applier(Member *member)
+{
+	Status status = applier_step(member->applier);
+
+	world_wake(member, PROC_APPLIER,
+			   after(member, status == RUSD_OK ? 20 * SIM_US : APPLIER_TICK_NS));
+	return status;
+}
+
+static Status
+run_checkpointer(Member *member)
+{
+	Status status = checkpointer_step(member->checkpointer);
+
+	world_wake(member, PROC_CHECKPOINTER,
+			   after(member, status == RUSD_OK ? 200 * SIM_US : CHECKPOINTER_TICK_NS));
+	return status == RUSD_NO_ROOM ? RUSD_AGAIN : status;
+}
+
+static Status
+run_pager(Member *member)
+{
+	Status status =
+		pager_step(member->shm, &member->disk->ops, member->data_file, tree_page_is_sane);
+
+	world_wake(member, PROC_PAGER, after(member, status == RUSD_OK ? 20 * SIM_US : PAGER_TICK_NS));
+	return status;
+}
+
+static void
+run_client(Member *member, uint32_t actor)
+{
+	for (uint32_t i = 0; i < SIM_CLIENTS; i++)
+	{
+		if (member->clients[i].slot == actor)
+			world_wake(member, actor, client_step(&member->clients[i], member));
+	}
+}
+
+uint64_t
+member_delay(const Member *member, uint32_t actor)
+{
+	SimRandom *random = &member->world->schedule;
+
+	if (actor != PROC_WALWRITER)
+		return 0;
+	return member->sync_ns / 2 + sim_below(random, member->sync_ns);
+}
+
+static void
+look_at_control(Member *member)
+{
+	ControlState before = member->control;
+	ControlState *now = &member->control;
+	World *world = member->world;
+
+	shm_control_read(member->shm, now);
+	if (now->term < before.term)
+		sim_violation(world, member, "terms never go back", "term %" PRIu64 " after %" PRIu64,
+					  now->term, before.term);
+	if (now->ready && !before.ready)
+		sim_tell(world, member, SIM_READY, 0, 0);
+	if (now->ready && !before.ready)
+		clients_connect(member);
+	if (now->role == before.role && now->term == before.term && now->leader_id == before.leader_id)
+		return;
+	logcheck_role(world, member, now);
+	if (now->role == ROLE_LEADER)
+		sim_tell(world, member, SIM_LEADER, now->term, 0);
+	else if (now->role != ROLE_FOLLOWER)
+		sim_tell(world, member, SIM_CANDIDATE, now->term, now->role);
+	else if (now->leader_id != 0)
+		sim_tell(world, member, SIM_FOLLOWS, now->leader_id, now->term);
+	else
+		sim_tell(world, member, SIM_NO_LEADER, now->term, 0);
+}
+
+static void
+look_at_applied(Member *member)
+{
+	World *world = member->world;
+	uint64_t applied = atomic_load(&member->shm->positions->applied_index);
+	const Committed *entry;
+	RootState root;
+
+	if (applied == member->seen_applied)
+		return;
+	member->seen_applied = applied;
+	shm_root_read(member->shm, &root);
+	sim_tell(world, member, SIM_APPLIED, applied, (uint64_t) root.revision);
+	if (applied > member->log.committed_index)
+	{
+		sim_violation(world, member, "applied <= committed",
+					  "entry %" PRIu64 " is applied, %" PRIu64 " is committed", applied,
+					  member->log.committed_index);
+		return;
+	}
+	entry = &world->check.entries[applied - 1];
+	if (root.revision != entry->revision || root.compacted != entry->compacted ||
+		root.applied_term != entry->term)
+		sim_violation(world, member, "state machine safety",
+					  "after entry %" PRIu64 " the revision is %" PRId64 " (compacted %" PRId64
+					  "), and should be %" PRId64 " (%" PRId64 ")",
+					  applied, root.revision, root.compacted, entry->revision, entry->compacted);
+}
+
+static void
+look_at_disk(Member *member)
+{
+	World *world = member->world;
+	const ShmWalSegments *segments = member->shm->segments;
+	uint64_t durable = atomic_load(&member->shm->positions->durable_root);
+	uint64_t index = atomic_load(&member->shm->positions->durable_index);
+	uint64_t ready = atomic_load(&segments->ready_end);
+	uint64_t count = atomic_load(&segments->count);
+
+	if (durable != member->seen_durable)
+	{
+		sim_tell(world, member, SIM_CHECKPOINT, durable, index);
+		logcheck_checkpoint(world, member, index);
+	}
+	if (ready != member->seen_ready_end)
+		sim_tell(world, member, SIM_SEGMENT, ready - 1, 0);
+	if (count < member->seen_segments)
+		sim_tell(world, member, SIM_SEGMENT_REMOVED, count, 0);
+	member->seen_durable = durable;
+	member->seen_ready_end = ready;
+	member->seen_segments = count;
+}
+
+static Status
+step(Member *member, uint32_t actor)
+{
+	switch (actor)
+	{
+		case PROC_RAFT:
+			return run_raft(member);
+		case PROC_WALWRITER:
+			return run_walwriter(member);
+		case PROC_APPLIER:
+			return run_applier(member);
+		case PROC_PAGER:
+			return run_pager(member);
+		case PROC_CHECKPOINTER:
+			return run_checkpointer(member);
+		default:
+			run_client(member, actor);
+			return RUSD_OK;
+	}
+}
+
+void
+member_run(Member *member, uint32_t actor)
+{
+	World *world = member->world;
+	Status status;
+
+	latch_reset(&member->shm->latches[actor]);
+	status = step(member, actor);
+	if (member->disk->is_cut)
+	{
+		sim_tell(world, member, SIM_CUT_IN_A_CALL, 0, 0);
+		member_end(member, END_POWER_CUT);
+		return;
+	}
+	if (status != RUSD_OK && status != RUSD_AGAIN)
+		sim_violation(world, member, "no part fails", "process %u: %s", actor, status_text(status));
+	if (actor == PROC_RAFT || actor == PROC_WALWRITER)
+		logcheck_look(world, member);
+	if (actor == PROC_RAFT)
+		look_at_control(member);
+	if (actor == PROC_APPLIER)
+		look_at_applied(member);
+	if (actor == PROC_WALWRITER || actor == PROC_CHECKPOINTER)
+		look_at_disk(member);
+	if (slot_free_dead(member->shm) > 0)
+		clients_connect(member);
+	world_look_at_latches(member);
+	if (member->stopping >= 2 && consensus_is_finished(member->consensus))
+	{
+		sim_tell(world, member, SIM_STOPPED, 0, 0);
+		member_end(member, END_KILLED);
+	}
+}

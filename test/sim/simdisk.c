@@ -112,18 +112,40 @@ grow(SimInode *inode, uint64_t size)
 }
 
 static void
+make_dirty(SimInode *inode, uint64_t begin, uint64_t end)
+{
+	if (begin >= end)
+		return;
+	memset(inode->dirty + begin, 1, end - begin);
+	if (inode->dirty_begin >= inode->dirty_end)
+		inode->dirty_begin = begin;
+	inode->dirty_begin = Min(inode->dirty_begin, begin);
+	inode->dirty_end = Max(inode->dirty_end, end);
+	inode->unsynced = true;
+}
+
+static void
+make_clean(SimInode *inode)
+{
+	if (inode->dirty_begin < inode->dirty_end)
+		memset(inode->dirty + inode->dirty_begin, 0, inode->dirty_end - inode->dirty_begin);
+	inode->dirty_begin = inode->dirty_end = 0;
+	inode->unsynced = false;
+}
+
+static void
 make_durable(SimInode *inode)
 {
 	if (!inode->unsynced)
 		return;
-	for (uint64_t at = 0; at < inode->capacity; at += SIM_SECTOR)
+	for (uint64_t sector = inode->dirty_begin; sector < inode->dirty_end; sector++)
 	{
-		if (inode->dirty[at / SIM_SECTOR])
-			memcpy(inode->durable + at, inode->live + at, SIM_SECTOR);
+		if (inode->dirty[sector])
+			memcpy(inode->durable + sector * SIM_SECTOR, inode->live + sector * SIM_SECTOR,
+				   SIM_SECTOR);
 	}
-	memset(inode->dirty, 0, inode->capacity / SIM_SECTOR);
 	inode->durable_size = inode->live_size;
-	inode->unsynced = false;
+	make_clean(inode);
 }
 
 static bool
@@ -171,6 +193,36 @@ power_fails(SimDisk *disk)
 	return disk->is_cut;
 }
 
+/* One that nothing leads to any more is taken again, for its memory. */
+static int
+new_inode(SimDisk *disk)
+{
+	for (size_t i = 0; i < disk->inode_count; i++)
+	{
+		SimInode *inode = &disk->inodes[i];
+		bool used = inode->opened > 0 || is_named(&disk->live, (int) i) ||
+					is_named(&disk->durable, (int) i);
+
+		for (size_t j = 0; j < disk->change_count && !used; j++)
+			used = disk->changes[j].inode == (int) i;
+		if (used)
+			continue;
+		make_clean(inode);
+		if (inode->capacity > 0)
+		{
+			memset(inode->live, 0, inode->capacity);
+			memset(inode->durable, 0, inode->capacity);
+		}
+		inode->live_size = inode->durable_size = 0;
+		inode->unsynced = true;
+		return (int) i;
+	}
+	disk->inodes = realloc(disk->inodes, (disk->inode_count + 1) * sizeof(SimInode));
+	Check(disk->inodes != NULL);
+	disk->inodes[disk->inode_count] = (SimInode){.unsynced = true};
+	return (int) disk->inode_count++;
+}
+
 static int
 sim_open(FileOps *self, const char *name, int flags)
 {
@@ -188,10 +240,7 @@ sim_open(FileOps *self, const char *name, int flags)
 		return -EEXIST;
 	if (found == NULL)
 	{
-		disk->inodes = realloc(disk->inodes, (disk->inode_count + 1) * sizeof(SimInode));
-		Check(disk->inodes != NULL);
-		disk->inodes[disk->inode_count] = (SimInode){.unsynced = true};
-		number = (int) disk->inode_count++;
+		number = new_inode(disk);
 		add_change(disk, "", name, number);
 	}
 	else
@@ -200,9 +249,8 @@ sim_open(FileOps *self, const char *name, int flags)
 	if ((flags & O_TRUNC) != 0 && inode->live_size > 0)
 	{
 		memset(inode->live, 0, inode->capacity);
-		memset(inode->dirty, 1, inode->capacity / SIM_SECTOR);
+		make_dirty(inode, 0, inode->capacity / SIM_SECTOR);
 		inode->live_size = 0;
-		inode->unsynced = true;
 	}
 	while (handle < disk->handle_count && disk->handles[handle] >= 0)
 		handle++;
@@ -271,10 +319,8 @@ sim_pwrite(FileOps *self, int file, const void *buffer, size_t length, uint64_t 
 	{
 		grow(inode, offset + length);
 		memcpy(inode->live + offset, buffer, length);
-		for (uint64_t at = offset / SIM_SECTOR; at <= (offset + length - 1) / SIM_SECTOR; at++)
-			inode->dirty[at] = 1;
+		make_dirty(inode, offset / SIM_SECTOR, (offset + length - 1) / SIM_SECTOR + 1);
 		inode->live_size = Max(inode->live_size, offset + length);
-		inode->unsynced = true;
 	}
 	return cut ? -EIO : (ssize_t) length;
 }
@@ -318,7 +364,7 @@ sim_truncate(FileOps *self, int file, uint64_t length)
 	if (length < inode->live_size)
 	{
 		memset(inode->live + length, 0, inode->live_size - length);
-		memset(inode->dirty + length / SIM_SECTOR, 1, (inode->live_size - length) / SIM_SECTOR);
+		make_dirty(inode, length / SIM_SECTOR, AlignUp(inode->live_size, SIM_SECTOR) / SIM_SECTOR);
 	}
 	inode->live_size = length;
 	inode->unsynced = true;
@@ -485,6 +531,8 @@ sim_disk_copy(const SimDisk *disk, uint64_t seed)
 		to->live_size = from->live_size;
 		to->durable_size = from->durable_size;
 		to->unsynced = from->unsynced;
+		to->dirty_begin = from->dirty_begin;
+		to->dirty_end = from->dirty_end;
 	}
 	copy->changes = calloc(disk->change_count + 1, sizeof(SimChange));
 	Check(copy->changes != NULL);
@@ -514,24 +562,31 @@ lose_sectors(SimDisk *disk, SimInode *inode)
 {
 	static const unsigned shares[] = {0, 100, 50, 90, 10};
 	unsigned share = shares[sim_below(&disk->random, lengthof(shares))];
-	uint64_t sectors = inode->capacity / SIM_SECTOR;
+	uint64_t size = Max(inode->live_size, inode->durable_size);
 	bool new_size = sim_percent(&disk->random, 50);
 
-	for (uint64_t i = 0; i < sectors; i++)
+	for (uint64_t i = inode->dirty_begin; i < inode->dirty_end; i++)
 	{
-		if (inode->dirty[i] && sim_percent(&disk->random, share))
-			memcpy(inode->durable + i * SIM_SECTOR, inode->live + i * SIM_SECTOR, SIM_SECTOR);
+		uint64_t at = i * SIM_SECTOR;
+
+		if (!inode->dirty[i])
+			continue;
+		if (sim_percent(&disk->random, share))
+			memcpy(inode->durable + at, inode->live + at, SIM_SECTOR);
+		else
+			memcpy(inode->live + at, inode->durable + at, SIM_SECTOR);
 	}
 	if (new_size)
 		inode->durable_size = inode->live_size;
-	if (inode->capacity > 0)
+	/* What is written behind the end is not there when the file grows over it again. */
+	size = Min(AlignUp(size, SIM_SECTOR), inode->capacity);
+	if (inode->durable_size < size)
 	{
-		memset(inode->durable + inode->durable_size, 0, inode->capacity - inode->durable_size);
-		memcpy(inode->live, inode->durable, inode->capacity);
-		memset(inode->dirty, 0, sectors);
+		memset(inode->durable + inode->durable_size, 0, size - inode->durable_size);
+		memset(inode->live + inode->durable_size, 0, size - inode->durable_size);
 	}
 	inode->live_size = inode->durable_size;
-	inode->unsynced = false;
+	make_clean(inode);
 }
 
 void

@@ -29,6 +29,8 @@ typedef struct SimInode
 	uint64_t capacity;
 	unsigned opened; /* handles */
 	bool unsynced;
+	uint64_t dirty_begin; /* sectors outside of these are not dirty */
+	uint64_t dirty_end;
 } SimInode;
 
 typedef struct SimName

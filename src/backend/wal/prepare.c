@@ -96,7 +96,7 @@ wal_supply_create(Shm *shm, FileOps *fs, const ClockOps *clock, bool keep_all, u
 	supply->keep_bytes = keep_bytes;
 	supply->file = -1;
 	supply->current = recovered->next_sequence - 1;
-	supply->zeros = calloc(1, SLICE_BYTES);
+	supply->zeros = calloc(1, Min(SLICE_BYTES, shm->layout.wal_segment_bytes));
 	status = supply->zeros == NULL ? RUSD_NO_MEMORY : take_inventory(supply);
 	if (status != RUSD_OK)
 	{

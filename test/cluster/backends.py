@@ -22,6 +22,7 @@ from node import Client, Failure, Node, Tap, check, wait_until          # noqa: 
 
 STEADY = 4
 VICTIMS = 4
+COMPACT_EVERY = 500
 # Gauges of what is held: as they were before, when all that died is gone and the steady connections rest.
 HELD = ['rusd_slots{state="free"}', 'rusd_slots{state="live"}', 'rusd_slots{state="dead"}', "rusd_backends", "rusd_snapshot_pins", "rusd_result_pins",
         "rusd_proposal_ring_bytes", "rusd_backend_memory_bytes", "rusd_streams"]
@@ -49,6 +50,8 @@ class Steady(threading.Thread):
                 if got.kvs[0].value != value or got.header.revision < put.header.revision:
                     raise Failure("read %s after having written %s" % (got.kvs[0].value, value))
                 self.done += 1
+                if self.number == 0 and self.done % COMPACT_EVERY == 0:     # or the quota ends a long run
+                    self.client.call("KV/Compact", self.client.message("CompactionRequest", revision=put.header.revision))
         except Exception as error:          # whatever it is, it must not happen
             self.error = error
 

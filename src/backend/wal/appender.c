@@ -11,6 +11,7 @@
 #include "rusd.h"
 
 #include "format/entry.h"
+#include "port/fault.h"
 #include "wal/recovery.h"
 #include "wal/wal.h"
 
@@ -140,6 +141,8 @@ put_opening_header(WalAppender *appender, uint64_t sequence)
 	header->previous_crc = appender->previous_crc;
 	header->flags = WAL_HEADER_OPENING;
 	header->hard_state = appender->hard_state;
+	if (FAULT(vote_lost_with_a_segment))
+		header->hard_state.vote = 0;
 	header->configuration = appender->configuration;
 	wal_header_seal(header);
 }

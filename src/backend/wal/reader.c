@@ -14,6 +14,7 @@
 #include "rusd.h"
 
 #include "format/entry.h"
+#include "port/fault.h"
 #include "wal_int.h"
 
 /* From here on back, records of this index and above are void. */
@@ -218,7 +219,8 @@ is_void(WalReader *reader, const WalRecordHeader *record)
 		memmove(reader->regressions, reader->regressions + passed,
 				reader->regression_count * sizeof(Regression));
 	}
-	return reader->regression_count > 0 && reader->regressions[0].index <= record->index;
+	return reader->regression_count > 0 && reader->regressions[0].index <= record->index &&
+		   !FAULT(voided_kept);
 }
 
 /* RUSD_END: no batch ends at or before limit. */

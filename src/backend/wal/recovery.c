@@ -16,6 +16,7 @@
 #include <stdarg.h>
 
 #include "format/entry.h"
+#include "port/fault.h"
 #include "wal_int.h"
 
 /* The end of a batch, and the last index of the log up to there. */
@@ -462,7 +463,7 @@ finish(Recovery *recovery)
 	take_commit(recovery, result->applied_index, result->applied_term);
 	for (size_t i = recovery->end_first; i < recovery->end_first + recovery->end_count; i++)
 	{
-		if (recovery->ends[i].last_index <= hard_state->commit_index)
+		if (recovery->ends[i].last_index <= hard_state->commit_index || FAULT(replay_past_commit))
 			result->commit_position = recovery->ends[i].position;
 	}
 	result->cluster_id = recovery->newest.cluster_id;

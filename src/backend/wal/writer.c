@@ -15,6 +15,7 @@
 #include <fcntl.h>
 
 #include "ipc/inject.h"
+#include "port/fault.h"
 #include "wal_int.h"
 
 /* Attempts at reading ceiling and floor before it is put off to the next turn. */
@@ -259,7 +260,7 @@ publish_commit(WalWriter *writer)
 	uint64_t wanted = atomic_load_explicit(&positions->flush_wanted, memory_order_seq_cst);
 	bool known = read_bounds(positions, &ceiling, &floor);
 
-	if (known && floor != 0 && writer->flushed >= floor &&
+	if (known && floor != 0 && (writer->flushed >= floor || FAULT(published_below_floor)) &&
 		Min(writer->flushed, ceiling) > writer->committed)
 	{
 		writer->committed = Min(writer->flushed, ceiling);

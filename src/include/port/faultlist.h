@@ -6,7 +6,7 @@
  */
 RUSD_FAULT(commit_of_an_older_term, "an entry of an earlier term is committed by counting")
 RUSD_FAULT(vote_forgotten, "the vote is not written to the log, and forgotten at a crash")
-RUSD_FAULT(vote_lost_with_a_segment, "an opening header does not repeat the newest term and vote")
+RUSD_FAULT(vote_lost_with_a_segment, "an opening header does not repeat the newest vote")
 RUSD_FAULT(message_before_flush, "a message is sent before the log position it depends on is flushed")
 RUSD_FAULT(acknowledged_by_index, "an index counts as durable that was flushed once, whatever took its place")
 RUSD_FAULT(committed_truncated, "a follower takes a conflict below its commit index for an order to truncate")

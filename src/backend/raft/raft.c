@@ -1,62 +1,70 @@
 /*
  * raft.c
- *	  The consensus core.  Process raft and simulator.
+ *	  The consensus core: start, the step, time.  Process raft and simulator.
  *
  * src/backend/raft/raft.c
  */
 #include "rusd.h"
 
-#include "raft/raft.h"
+#include "raft_int.h"
 
-static void step_tick(Raft *raft, RaftUpdate *update);
+static void step_tick(Raft *raft, const RaftEvent *event, RaftUpdate *update);
+static void step_receive(Raft *raft, const RaftEvent *event, RaftUpdate *update);
+static bool take_term(Raft *raft, const RaftMessage *message, RaftUpdate *update);
 static void step_propose(Raft *raft, const RaftEvent *event, RaftUpdate *update);
+static Status propose_change(Raft *raft, const RaftChange *change);
 static void step_appended(Raft *raft, const RaftEvent *event, RaftUpdate *update);
 static void step_flushed(Raft *raft, const RaftEvent *event, RaftUpdate *update);
-static void campaign(Raft *raft, RaftUpdate *update);
-static void become_leader(Raft *raft, RaftUpdate *update);
-static void set_ceiling(Raft *raft, RaftUpdate *update);
-static void maybe_commit(Raft *raft, RaftUpdate *update);
-static bool push_span(Raft *raft, uint64_t end, uint64_t last_index, uint64_t term);
-static RaftRecord *give_out(RaftUpdate *update, RaftRecordKind kind);
+static void step_turn(Raft *raft, RaftUpdate *update);
 
 Status
 raft_init(Raft *raft, const RaftStart *start)
 {
 	const RaftConfiguration *configuration = start->configuration;
-	bool votes = false;
 
-	if (configuration->member_count == 0 || configuration->member_count > CONFIG_MEMBERS_MAX ||
-		start->span_capacity == 0 || start->commit_position > start->log_end ||
+	if (configuration->member_count > CONFIG_MEMBERS_MAX || start->span_capacity == 0 ||
+		start->run_capacity <= start->known_run_count || start->commit_position > start->log_end ||
 		start->hard_state.commit_index > start->last_index ||
-		start->last_term > start->hard_state.term)
+		start->last_term > start->hard_state.term || start->change_count > RAFT_CHANGES_MAX ||
+		(start->last_index > 0) != (start->known_run_count > 0) ||
+		start->options.election_ticks == 0)
 		return RUSD_INVALID;
 
 	memset(raft, 0, sizeof(*raft));
-	for (uint32_t i = 0; i < configuration->member_count; i++)
-	{
-		if (configuration->members[i].is_learner)
-			continue;
-		raft->voters_count++;
-		votes |= configuration->members[i].id == start->member_id;
-	}
-	if (raft->voters_count != 1 || !votes)
-		return RUSD_NOT_CAPABLE;
-
 	raft->member_id = start->member_id;
-	raft->configuration = *configuration;
+	raft->options = start->options;
 	raft->role = ROLE_FOLLOWER;
 	raft->hard_state = start->hard_state;
+	raft->hard_state_end = start->log_end;
 	raft->last_index = start->last_index;
 	raft->last_term = start->last_term;
 	raft->appended_index = start->last_index;
 	raft->appended = start->log_end;
 	raft->flushed = start->log_end;
+	raft->stall_mark = start->log_end;
 	raft->commit_index = start->hard_state.commit_index;
 	raft->commit_term = start->hard_state.commit_term;
 	raft->commit_position = start->commit_position;
 	raft->applied_index = start->applied_index;
+	raft->read_attempt = start->incarnation;
 	raft->spans = start->spans;
 	raft->span_capacity = start->span_capacity;
+	raft->runs = start->runs;
+	raft->run_capacity = start->run_capacity;
+	raft->run_count = start->known_run_count;
+	memcpy(raft->runs, start->known_runs, start->known_run_count * sizeof(RaftRun));
+	/* Before the first known one there is one whose term is not known, but before entry 1. */
+	raft->first_index = 1;
+	if (raft->run_count > 0 && raft->runs[0].first_index > 1)
+		raft->first_index = raft->runs[0].first_index + 1;
+	/* One batch for all that was recovered: it is durable, and what is in it need not be told apart. */
+	if (raft->last_index > 0)
+		raft_span_push(raft, start->log_end, raft->last_index);
+	memcpy(raft->changes, start->changes, start->change_count * sizeof(RaftChange));
+	raft->change_count = start->change_count;
+	raft_use_configuration(raft, configuration);
+	raft->random = start->random;
+	raft_new_timeout(raft);
 	return RUSD_OK;
 }
 
@@ -66,7 +74,10 @@ raft_step(Raft *raft, const RaftEvent *event, RaftUpdate *update)
 	switch (event->kind)
 	{
 		case RAFT_TICK:
-			step_tick(raft, update);
+			step_tick(raft, event, update);
+			break;
+		case RAFT_RECEIVE:
+			step_receive(raft, event, update);
 			break;
 		case RAFT_PROPOSE:
 			step_propose(raft, event, update);
@@ -80,6 +91,28 @@ raft_step(Raft *raft, const RaftEvent *event, RaftUpdate *update)
 		case RAFT_APPLIED:
 			raft->applied_index = Max(raft->applied_index, event->index);
 			break;
+		case RAFT_TURN:
+			step_turn(raft, update);
+			break;
+		case RAFT_READ:
+			raft_read(raft, event, update);
+			break;
+		case RAFT_TRANSFER:
+			update->propose_status = raft_transfer(raft, event->member, update);
+			break;
+		case RAFT_STEP_DOWN:
+			if (raft->role == ROLE_LEADER)
+				raft_become_follower(raft, raft->hard_state.term, 0, update);
+			break;
+		case RAFT_COMPACTED:
+			raft_log_compacted(raft, event->index);
+			break;
+		case RAFT_SNAPSHOT_SENT:
+			raft_snapshot_sent(raft, event);
+			break;
+		case RAFT_SNAPSHOT_INSTALLED:
+			raft_snapshot_installed(raft, event, update);
+			break;
 	}
 }
 
@@ -87,83 +120,202 @@ bool
 raft_reads_are_local(const Raft *raft)
 {
 	return raft->role == ROLE_LEADER && raft->voters_count == 1 &&
-		   raft->applied_index >= raft->first_index &&
+		   raft->applied_index >= raft->term_first_index &&
 		   raft->applied_index >= raft->configuration.index;
 }
 
-/*
- * Raft 3.4: a follower that hears of no leader within an election timeout becomes a candidate.  The
- * only voter has nobody to hear of, so it does not wait: the first tick is enough.
- */
-static void
-step_tick(Raft *raft, RaftUpdate *update)
+RaftMessage *
+raft_message(Raft *raft, RaftUpdate *update, RaftMessageKind kind, uint64_t to)
 {
-	if (raft->role == ROLE_FOLLOWER)
-		campaign(raft, update);
+	RaftMessage *message;
+
+	Check(update->message_count < RAFT_MESSAGES_MAX);
+	message = &update->messages[update->message_count++];
+	*message = (RaftMessage){.kind = kind,
+							 .from = raft->member_id,
+							 .to = to,
+							 .term = raft->hard_state.term,
+							 .commit_index = raft->commit_index,
+							 .commit_term = raft->commit_term,
+							 .is_ill = raft_is_stalled(raft),
+							 .depends_on = raft->hard_state_end};
+	return message;
+}
+
+/* Raft 3.8: it is durable before a word of it is said: what carries it waits for its batch. */
+void
+raft_give_hard_state(Raft *raft, RaftUpdate *update)
+{
+	Check(update->record_count < RAFT_RECORDS_MAX);
+	update->records[update->record_count++] = (RaftRecord){.kind = RAFT_RECORD_HARD_STATE,
+														   .term = raft->hard_state.term,
+														   .hard_state = raft->hard_state};
+	raft->hard_state_end = RAFT_AFTER_TURN;
+}
+
+/* Raft 3.4: "election timeouts are chosen randomly from a fixed interval". */
+void
+raft_new_timeout(Raft *raft)
+{
+	raft->random = raft->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	raft->timeout = raft->options.election_ticks +
+					(uint32_t) ((raft->random >> 33) % raft->options.election_ticks);
 }
 
 /*
- * Raft 3.4: "To begin an election, a follower increments its current term and transitions to
- * candidate state.  It then votes for itself".  Raft 3.8: term and vote are on stable storage
- * before the vote is said; its own vote is said to itself, and counts in step_flushed.
+ * The only voter has nobody to hear of, so it does not wait: the first tick is enough.  Who has a disk that
+ * stands still could not make its vote durable, and does not try.
  */
 static void
-campaign(Raft *raft, RaftUpdate *update)
+step_tick(Raft *raft, const RaftEvent *event, RaftUpdate *update)
 {
-	RaftRecord *record;
+	raft->random ^= event->random;
+	if (raft->flushed >= raft->stall_mark)
+	{
+		raft->stall_mark = raft->appended;
+		raft->stall_ticks = 0;
+	}
+	else
+		raft->stall_ticks++;
+	if (raft->role == ROLE_LEADER)
+	{
+		raft_leader_tick(raft, update);
+		return;
+	}
+	raft->elapsed++;
+	if (raft->votes && raft->voters_count == 1)
+	{
+		if (raft->role != ROLE_CANDIDATE)
+			raft_campaign(raft, false, false, update);
+	}
+	else if (raft->elapsed < raft->timeout)
+		return;
+	else if (raft->votes && !raft_is_stalled(raft))
+		raft_campaign(raft, true, false, update);
+	else if (raft->leader_id != 0)
+	{
+		raft->leader_id = 0;
+		update->role_changed = true;
+	}
+}
 
-	raft->role = ROLE_CANDIDATE;
-	raft->leader_id = 0;
-	raft->hard_state.term++;
-	raft->hard_state.vote = raft->member_id;
-	raft->hard_state.commit_index = raft->commit_index;
-	raft->hard_state.commit_term = raft->commit_term;
-	raft->vote_end = 0;
+static void
+step_receive(Raft *raft, const RaftEvent *event, RaftUpdate *update)
+{
+	const RaftMessage *message = event->message;
 
-	record = give_out(update, RAFT_RECORD_HARD_STATE);
-	record->term = raft->hard_state.term;
-	record->hard_state = raft->hard_state;
-	update->role_changed = true;
+	if (message->kind <= MESSAGE_VOTE_ANSWER)
+		raft_adopt_commit(raft, message->commit_index, message->commit_term, update);
+	if (!take_term(raft, message, update))
+		return;
+	switch (message->kind)
+	{
+		case MESSAGE_PRE_VOTE:
+		case MESSAGE_VOTE:
+			raft_receive_vote(raft, message, update);
+			break;
+		case MESSAGE_PRE_VOTE_ANSWER:
+		case MESSAGE_VOTE_ANSWER:
+			raft_receive_vote_answer(raft, message, update);
+			break;
+		case MESSAGE_APPEND:
+			raft_receive_append(raft, event, update);
+			break;
+		case MESSAGE_APPEND_ANSWER:
+			raft_receive_append_answer(raft, message, update);
+			break;
+		case MESSAGE_HEARTBEAT:
+			raft_receive_heartbeat(raft, message, update);
+			break;
+		case MESSAGE_HEARTBEAT_ANSWER:
+			raft_receive_heartbeat_answer(raft, message, update);
+			break;
+		case MESSAGE_READ:
+			raft_receive_read(raft, message, update);
+			break;
+		case MESSAGE_READ_ANSWER:
+			raft_read_ready(update, message->read_id, message->index);
+			break;
+		case MESSAGE_TIMEOUT_NOW:
+			if (raft->role != ROLE_LEADER && raft->votes && !raft_is_stalled(raft))
+				raft_campaign(raft, false, true, update);
+			break;
+		case MESSAGE_SNAPSHOT:
+			raft_receive_snapshot(raft, message, update);
+			break;
+		case MESSAGE_KIND_COUNT:
+			break;
+	}
 }
 
 /*
- * Raft 6.4 and 3.6.2: what earlier terms left behind is committed only with an entry of the new
- * term, so a leader begins its term with an empty one.
+ * Raft 3.3: "if one server's current term is smaller than the other's, then it updates its current
+ * term to the larger value.  If a candidate or leader discovers that its term is out of date, it
+ * immediately reverts to follower state.  If a server receives a request with a stale term number, it
+ * rejects the request".  False: the message is done with.
  */
-static void
-become_leader(Raft *raft, RaftUpdate *update)
+static bool
+take_term(Raft *raft, const RaftMessage *message, RaftUpdate *update)
 {
-	RaftRecord *record;
+	bool asks = message->kind == MESSAGE_PRE_VOTE || message->kind == MESSAGE_VOTE;
+	bool leads = message->kind == MESSAGE_APPEND || message->kind == MESSAGE_HEARTBEAT ||
+				 message->kind == MESSAGE_SNAPSHOT;
+	uint64_t term = raft->hard_state.term;
 
-	raft->role = ROLE_LEADER;
-	raft->leader_id = raft->member_id;
-	raft->vote_end = 0;
-	raft->first_index = ++raft->last_index;
-	raft->last_term = raft->hard_state.term;
-	raft->floor = 0;
-	raft->ceiling = 0;
-
-	record = give_out(update, RAFT_RECORD_EMPTY);
-	record->index = raft->first_index;
-	record->term = raft->hard_state.term;
-	update->role_changed = true;
+	if (asks && message->term > term && raft_has_leader(raft) && !message->transfer)
+		return false; /* 4.2.3 */
+	if (message->term > term)
+	{
+		if (message->kind != MESSAGE_PRE_VOTE &&
+			(message->kind != MESSAGE_PRE_VOTE_ANSWER || message->reject))
+			raft_become_follower(raft, message->term, leads ? message->from : 0, update);
+		return true;
+	}
+	if (message->term == term)
+		return !leads || raft->role != ROLE_LEADER;
+	/* It is behind.  A leader that is gets an answer, so that it learns of the term even of a member
+	 * that, with a higher term but a shorter log, could neither follow nor be elected. */
+	if (leads)
+		raft_message(raft, update, MESSAGE_HEARTBEAT_ANSWER, message->from);
+	else if (message->kind == MESSAGE_PRE_VOTE)
+		raft_message(raft, update, MESSAGE_PRE_VOTE_ANSWER, message->from)->reject = true;
+	return false;
 }
 
 static void
 step_propose(Raft *raft, const RaftEvent *event, RaftUpdate *update)
 {
-	if (raft->role != ROLE_LEADER)
+	if (unlikely(raft->role != ROLE_LEADER))
 		update->propose_status = RUSD_NO_LEADER;
-	else if (event->changes_members)
-		update->propose_status = RUSD_NOT_CAPABLE;
-	else if (raft->span_count == raft->span_capacity)
+	else if (unlikely(raft->transfer_to != 0 || !raft_span_room(raft)))
 		update->propose_status = RUSD_AGAIN;
 	else
 	{
 		update->propose_status = RUSD_OK;
-		update->propose_index = ++raft->last_index;
+		if (unlikely(event->change_count > 0))
+			update->propose_status = propose_change(raft, &event->changes[0]);
+		if (update->propose_status != RUSD_OK)
+			return;
+		raft_log_add(raft, raft->last_index + 1, raft->hard_state.term);
+		update->propose_index = raft->last_index;
 		update->propose_term = raft->hard_state.term;
 	}
+}
+
+/* The entry that is about to be given an index. */
+static Status
+propose_change(Raft *raft, const RaftChange *change)
+{
+	RaftConfiguration next = raft->configuration;
+	RaftChange numbered = *change;
+
+	if (!raft_may_change(raft))
+		return RUSD_AGAIN;
+	numbered.index = raft->last_index + 1;
+	if (raft_configuration_change(&next, &numbered) != RUSD_OK)
+		return RUSD_INVALID;
+	raft_note_change(raft, &numbered);
+	return RUSD_OK;
 }
 
 static void
@@ -172,34 +324,25 @@ step_appended(Raft *raft, const RaftEvent *event, RaftUpdate *update)
 	Check(event->position >= raft->appended && event->index >= raft->appended_index &&
 		  event->index <= raft->last_index);
 	raft->appended = event->position;
-	if (event->hard_state && raft->role == ROLE_CANDIDATE && raft->vote_end == 0)
-		raft->vote_end = event->position;
+	if (event->hard_state)
+		raft->hard_state_end = event->position;
 	if (event->index > raft->appended_index)
 	{
-		Check(push_span(raft, event->position, event->index, raft->hard_state.term));
+		raft_span_push(raft, event->position, event->index);
 		raft->appended_index = event->index;
 	}
-	if (raft->role == ROLE_LEADER && raft->floor == 0 && event->index >= raft->first_index)
-		raft->floor = event->position;
-	set_ceiling(raft, update);
-}
-
-/*
- * The position that would be committed if this member's disk were infinitely fast: for an only
- * voter, all that it has appended.  Nothing before the first entry of its term is in the log, for
- * below it nothing is committed by counting (Raft 3.6.2: "Raft never commits log entries from
- * previous terms by counting replicas").
- */
-static void
-set_ceiling(Raft *raft, RaftUpdate *update)
-{
-	uint64_t ceiling = raft->role == ROLE_LEADER && raft->floor != 0 ? raft->appended : 0;
-
-	if (ceiling == raft->ceiling)
+	if (raft->role == ROLE_LEADER)
+	{
+		if (raft->floor == 0 && event->index >= raft->term_first_index)
+		{
+			raft->floor = event->position;
+			update->bounds_changed = true;
+		}
+		raft_count_commit(raft, update);
 		return;
-	raft->ceiling = ceiling;
-	update->bounds_changed = true;
-	maybe_commit(raft, update);
+	}
+	raft_advance_position(raft, update);
+	raft_acknowledge_owed(raft, update);
 }
 
 static void
@@ -208,56 +351,21 @@ step_flushed(Raft *raft, const RaftEvent *event, RaftUpdate *update)
 	if (event->position <= raft->flushed)
 		return;
 	raft->flushed = event->position;
-	if (raft->role == ROLE_CANDIDATE && raft->vote_end != 0 && raft->flushed >= raft->vote_end)
-		become_leader(raft, update); /* one vote is a majority of one */
-	maybe_commit(raft, update);
+#ifdef USE_FAULTS
+	if (raft_spans_flushed(raft) > 0)
+		raft->flushed_index =
+			Max(raft->flushed_index, raft_span(raft, raft_spans_flushed(raft) - 1)->last_index);
+#endif
+	raft_count_own_vote(raft, update);
+	raft_count_commit(raft, update);
 }
 
-/*
- * Raft 3.6.2: only entries of the leader's current term are committed by counting; all before them
- * are then committed by the Log Matching Property.  In positions: nothing below the floor; from
- * there on what is durable here, as far as the ceiling.  walwriter publishes the same minimum
- * without waiting for this process.
- */
 static void
-maybe_commit(Raft *raft, RaftUpdate *update)
+step_turn(Raft *raft, RaftUpdate *update)
 {
-	uint64_t position = Min(raft->flushed, raft->ceiling);
-
-	if (raft->role != ROLE_LEADER || raft->floor == 0 || position < raft->floor ||
-		position <= raft->commit_position)
+	if (raft->role != ROLE_LEADER || raft->configuration.member_count == 1)
 		return;
-	raft->commit_position = position;
-	update->committed = true;
-	while (raft->span_count > 0 && raft->spans[raft->span_first].end <= position)
-	{
-		raft->commit_index = raft->spans[raft->span_first].last_index;
-		raft->commit_term = raft->spans[raft->span_first].term;
-		raft->span_first = (raft->span_first + 1) % raft->span_capacity;
-		raft->span_count--;
-	}
-}
-
-static bool
-push_span(Raft *raft, uint64_t end, uint64_t last_index, uint64_t term)
-{
-	RaftSpan *span;
-
-	if (raft->span_count == raft->span_capacity)
-		return false;
-	span = &raft->spans[(raft->span_first + raft->span_count) % raft->span_capacity];
-	*span = (RaftSpan){.end = end, .last_index = last_index, .term = term};
-	raft->span_count++;
-	return true;
-}
-
-static RaftRecord *
-give_out(RaftUpdate *update, RaftRecordKind kind)
-{
-	RaftRecord *record;
-
-	Check(update->record_count < RAFT_RECORDS_MAX);
-	record = &update->records[update->record_count++];
-	*record = (RaftRecord){.kind = kind};
-	return record;
+	if (raft->round_wanted)
+		raft_send_heartbeats(raft, update);
+	raft_send_appends(raft, update);
 }

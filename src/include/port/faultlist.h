@@ -9,7 +9,7 @@ RUSD_FAULT(vote_forgotten, "the vote is not written to the log, and forgotten at
 RUSD_FAULT(vote_lost_with_a_segment, "an opening header does not repeat the newest vote")
 RUSD_FAULT(message_before_flush, "a message is sent before the log position it depends on is flushed")
 RUSD_FAULT(acknowledged_by_index, "an index counts as durable that was flushed once, whatever took its place")
-RUSD_FAULT(committed_truncated, "a follower takes a conflict below its commit index for an order to truncate")
+RUSD_FAULT(committed_truncated, "a follower cuts its log behind the entries of each append, whether they conflict or not")
 RUSD_FAULT(published_below_floor, "walwriter publishes a commit position below the floor")
 RUSD_FAULT(voided_kept, "a reader of the log gives out entries that later ones have voided")
 RUSD_FAULT(own_commit_not_logged, "the batches of a leader do not tell its commit position")

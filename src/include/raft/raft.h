@@ -313,7 +313,6 @@ typedef struct Raft
 	/* candidate */
 	uint64_t granted; /* bits by place in the configuration */
 	uint64_t rejected;
-	bool transferred; /* the leader asked for this election */
 	/* leader */
 	uint64_t term_first_index; /* of its term; 0: does not lead */
 	uint64_t floor;            /* end of the batch that holds it; 0: not appended yet */
@@ -339,10 +338,12 @@ typedef struct Raft
 	uint64_t commit_index;
 	uint64_t commit_term;
 	uint64_t commit_position;
-	uint64_t committed_by_peers; /* commit position that does not need this member's disk */
 	uint64_t applied_index;
 	RaftChange changes[RAFT_CHANGES_MAX]; /* in the log, not committed, by index */
 	uint32_t change_count;
+#ifdef USE_FAULTS
+	uint64_t flushed_index; /* highest that ever was */
+#endif
 } Raft;
 
 typedef struct RaftStart

@@ -129,7 +129,8 @@ raft_advance_commit(Raft *raft, uint64_t index, RaftUpdate *update)
 void
 raft_adopt_commit(Raft *raft, uint64_t index, uint64_t term, RaftUpdate *update)
 {
-	if (index > raft->commit_index && raft_has_entry(raft, index, term))
+	if (index > raft->commit_index && raft->snapshot.installing == 0 &&
+		raft_has_entry(raft, index, term))
 		raft_advance_commit(raft, index, update);
 }
 

@@ -38,6 +38,8 @@ raft_receive_append(Raft *raft, const RaftEvent *event, RaftUpdate *update)
 	uint64_t after = message->index;
 
 	hear(raft, message, update);
+	if (raft->snapshot.installing != 0)
+		return; /* the log is about to begin anew; it is sent again */
 	if (after < raft->commit_index)
 	{
 		/* What is committed is the same everywhere (Raft 3.6, Leader Completeness). */
@@ -176,9 +178,29 @@ raft_receive_snapshot(Raft *raft, const RaftMessage *message, RaftUpdate *update
 		acknowledge(raft, raft->commit_index, 0, raft_durable_at(raft, raft->commit_index), update);
 		return;
 	}
+	if (raft->snapshot.installing != 0)
+		return;
 	raft->snapshot.from = message->from;
 	raft->snapshot.index = message->index;
 	update->snapshot_wanted = true;
+}
+
+/*
+ * What is committed and in the log is better than a state from elsewhere.  While one is installed the log
+ * and what is known to be committed stand still, for both are about to be replaced; so this member does
+ * not stand for election either.  It may vote: what it has acknowledged is in its log or in that state.
+ */
+Status
+raft_snapshot_installing(Raft *raft, uint64_t index)
+{
+	bool busy = raft->snapshot.installing != 0 || raft->role == ROLE_LEADER;
+
+	if ((busy && !FAULT(snapshots_in_succession)) ||
+		(index <= raft->commit_index && !FAULT(older_snapshot_installed)))
+		return RUSD_INVALID;
+	raft->snapshot.installing = index;
+	raft->owed_index = 0;
+	return RUSD_OK;
 }
 
 /*
@@ -189,7 +211,8 @@ void
 raft_snapshot_installed(Raft *raft, const RaftEvent *event, RaftUpdate *update)
 {
 	raft->snapshot.from = 0;
-	if (event->index <= raft->commit_index && !FAULT(older_snapshot_installed))
+	raft->snapshot.installing = 0;
+	if (event->failed)
 		return;
 	raft_log_restart(raft, event->index, event->log_term);
 	raft->commit_index = event->index;
@@ -198,7 +221,6 @@ raft_snapshot_installed(Raft *raft, const RaftEvent *event, RaftUpdate *update)
 	raft->hard_state.commit_term = event->log_term;
 	raft->commit_position = Max(raft->commit_position, event->position);
 	raft->applied_index = event->index;
-	raft->owed_index = 0;
 	raft_use_configuration(raft, event->configuration);
 	update->committed = true;
 	update->configured = true;

@@ -168,10 +168,11 @@ raft_send_appends(Raft *raft, RaftUpdate *update)
 			continue;
 		if (progress->next < raft->first_index)
 			send_snapshot(raft, progress, update);
-		for (uint32_t sent = 0; sent < BURST && wants_append(raft, progress) &&
-								update->message_count < RAFT_MESSAGES_MAX - CONFIG_MEMBERS_MAX;
-			 sent++)
-			send_append(raft, progress, update);
+		else
+			for (uint32_t sent = 0; sent < BURST && wants_append(raft, progress) &&
+									update->message_count < RAFT_MESSAGES_MAX - CONFIG_MEMBERS_MAX;
+				 sent++)
+				send_append(raft, progress, update);
 	}
 }
 

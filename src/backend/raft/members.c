@@ -33,6 +33,15 @@ raft_configuration_find(const RaftConfiguration *configuration, uint64_t member_
 	return place;
 }
 
+static bool
+is_only_voter(const RaftConfiguration *configuration, uint32_t place)
+{
+	for (uint32_t i = 0; i < configuration->member_count; i++)
+		if (i != place && !configuration->members[i].is_learner)
+			return false;
+	return true;
+}
+
 Status
 raft_configuration_change(RaftConfiguration *configuration, const RaftChange *change)
 {
@@ -58,7 +67,7 @@ raft_configuration_change(RaftConfiguration *configuration, const RaftChange *ch
 			configuration->members[place].is_learner = false;
 			break;
 		case CHANGE_REMOVE:
-			if (!exists || count == 1)
+			if (!exists || is_only_voter(configuration, place))
 				return RUSD_INVALID;
 			memmove(&configuration->members[place], &configuration->members[place + 1],
 					(count - place - 1) * sizeof(configuration->members[0]));

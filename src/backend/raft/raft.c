@@ -9,6 +9,7 @@
 #include "raft_int.h"
 
 static void step_tick(Raft *raft, const RaftEvent *event, RaftUpdate *update);
+static bool may_campaign(const Raft *raft);
 static void step_receive(Raft *raft, const RaftEvent *event, RaftUpdate *update);
 static bool take_term(Raft *raft, const RaftMessage *message, RaftUpdate *update);
 static void step_propose(Raft *raft, const RaftEvent *event, RaftUpdate *update);
@@ -110,6 +111,9 @@ raft_step(Raft *raft, const RaftEvent *event, RaftUpdate *update)
 		case RAFT_SNAPSHOT_SENT:
 			raft_snapshot_sent(raft, event);
 			break;
+		case RAFT_SNAPSHOT_INSTALLING:
+			update->propose_status = raft_snapshot_installing(raft, event->index);
+			break;
 		case RAFT_SNAPSHOT_INSTALLED:
 			raft_snapshot_installed(raft, event, update);
 			break;
@@ -190,13 +194,20 @@ step_tick(Raft *raft, const RaftEvent *event, RaftUpdate *update)
 	}
 	else if (raft->elapsed < raft->timeout)
 		return;
-	else if (raft->votes && !raft_is_stalled(raft))
+	else if (may_campaign(raft))
 		raft_campaign(raft, true, false, update);
 	else if (raft->leader_id != 0)
 	{
 		raft->leader_id = 0;
 		update->role_changed = true;
 	}
+}
+
+/* Its disk works, and its log is not about to be replaced. */
+static bool
+may_campaign(const Raft *raft)
+{
+	return raft->votes && !raft_is_stalled(raft) && raft->snapshot.installing == 0;
 }
 
 static void
@@ -237,7 +248,7 @@ step_receive(Raft *raft, const RaftEvent *event, RaftUpdate *update)
 			raft_read_ready(update, message->read_id, message->index);
 			break;
 		case MESSAGE_TIMEOUT_NOW:
-			if (raft->role != ROLE_LEADER && raft->votes && !raft_is_stalled(raft))
+			if (raft->role != ROLE_LEADER && may_campaign(raft))
 				raft_campaign(raft, false, true, update);
 			break;
 		case MESSAGE_SNAPSHOT:

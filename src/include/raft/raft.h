@@ -121,8 +121,11 @@ typedef enum RaftEventKind
 	RAFT_TRANSFER,  /* hand over to member; 0: to the best one; update.propose_status */
 	RAFT_STEP_DOWN, /* stop leading, whoever comes after */
 	RAFT_COMPACTED, /* entries up to this index are no longer in the log */
-	RAFT_SNAPSHOT_SENT,     /* member, failed: a transfer to it has ended */
-	RAFT_SNAPSHOT_INSTALLED /* index, log_term, position: the log begins there; configuration */
+	RAFT_SNAPSHOT_SENT, /* member, failed: a transfer to it has ended */
+	/* index: that state is about to be installed.  update.propose_status: RUSD_OK, and nothing changes
+	 * in the log until INSTALLED; RUSD_INVALID: it is not wanted any more, or one is under way */
+	RAFT_SNAPSHOT_INSTALLING,
+	RAFT_SNAPSHOT_INSTALLED /* failed: it stays as it was.  Else index, log_term, position: the log begins there; configuration */
 } RaftEventKind;
 
 /* A change of the configuration, as the core needs it. */
@@ -157,7 +160,7 @@ typedef struct RaftEvent
 	uint64_t random;            /* TICK: 64 fresh bits */
 	uint64_t member;            /* TRANSFER, SNAPSHOT_SENT */
 	uint64_t read_id;           /* READ: of the attempt that this one replaces, or 0 */
-	bool failed;                /* SNAPSHOT_SENT */
+	bool failed;                /* SNAPSHOT_SENT, SNAPSHOT_INSTALLED */
 	bool hard_state;            /* APPENDED: so does the newest hard state that was given out */
 	const RaftMessage *message; /* RECEIVE */
 	const RaftConfiguration *configuration; /* SNAPSHOT_INSTALLED */
@@ -333,6 +336,7 @@ typedef struct Raft
 	{
 		uint64_t from; /* 0: none wanted */
 		uint64_t index;
+		uint64_t installing; /* index of the one that is being installed; 0: none */
 	} snapshot;
 	/* commitment and application */
 	uint64_t commit_index;

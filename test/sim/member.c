@@ -176,13 +176,15 @@ member_access(Member *member, uint32_t slot)
 
 /* EntryMember and its strings, as publication.c makes them from the parameters. */
 static Bytes
-encode_publication(MemberAction action, const Member *member, uint8_t *buffer, size_t size)
+encode_publication(MemberAction action, const Member *member, uint64_t judged_at, uint8_t *buffer,
+				   size_t size)
 {
 	char name[8];
 	char url[24];
 	const char *first = action == MEMBER_PUBLISH ? name : "";
 	uint32_t lengths[2];
-	EntryMember entry = {.member_id = member->id, .action = action, .max_learners = 1};
+	EntryMember entry = {
+		.member_id = member->id, .action = action, .max_learners = 1, .judged_at = judged_at};
 	uint8_t *at = buffer;
 
 	snprintf(name, sizeof(name), "m%u", member->number + 1);
@@ -211,21 +213,18 @@ static Status
 start_node(Member *member, char *message, size_t message_size)
 {
 	World *world = member->world;
-	RaftConfiguration configuration = {.member_count = world->first_members};
 	InitialEntry entries[SIM_MEMBERS];
 	uint8_t payloads[SIM_MEMBERS][PUBLICATION_BYTES];
 	NodeBootstrap bootstrap = {.cluster_id = world->cluster_id,
 							   .member_id = member->id,
-							   .configuration = &configuration,
 							   .entries = entries,
 							   .entry_count = world->first_members};
 	Status status;
 
 	for (uint32_t i = 0; i < world->first_members; i++)
 	{
-		configuration.members[i].id = world->members[i].id;
 		entries[i] = (InitialEntry){.kind = ENTRY_MEMBER,
-									.payload = encode_publication(MEMBER_ADD, &world->members[i],
+									.payload = encode_publication(MEMBER_ADD, &world->members[i], i,
 																  payloads[i], PUBLICATION_BYTES)};
 	}
 	status = node_start(member->shm, &member->disk->ops, member->has_begun ? NULL : &bootstrap,
@@ -245,12 +244,14 @@ make_parts(Member *member)
 	Shm *shm = member->shm;
 	FileOps *fs = &member->disk->ops;
 	uint8_t publication[PUBLICATION_BYTES];
-	ConsensusOptions options = {
-		.clock = &member->clock,
-		.heartbeat_ns = HEARTBEAT_NS,
-		.election_ns = ELECTION_NS,
-		.request_max = consensus_request_max(&shm->layout),
-		.publication = encode_publication(MEMBER_PUBLISH, member, publication, PUBLICATION_BYTES)};
+	ConsensusOptions options = {.clock = &member->clock,
+								.heartbeat_ns = HEARTBEAT_NS,
+								.raft = {.election_ticks = ELECTION_NS / HEARTBEAT_NS,
+										 .window_bytes = 256 << 10,
+										 .message_bytes = 16 << 10},
+								.request_max = consensus_request_max(&shm->layout),
+								.publication = encode_publication(MEMBER_PUBLISH, member, 0,
+																  publication, PUBLICATION_BYTES)};
 	Status status;
 
 	for (uint32_t slot = 0; slot < PROC_ESSENTIAL_COUNT; slot++)

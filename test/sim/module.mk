@@ -6,7 +6,7 @@
 #	make check-sim-wal-long         200,000 seeds
 #	build/<variant>/test/sim/test_wal_crash --first 4711 --seeds 1     repeats one
 
-SIM_OBJS := $(addprefix $(BUILD)/,$(patsubst %.c,%.o,$(wildcard src/backend/wal/*.c src/backend/format/*.c \
+SIM_OBJS := $(addprefix $(BUILD)/,$(patsubst %.c,%.o,$(wildcard src/backend/raft/*.c src/backend/wal/*.c src/backend/format/*.c \
 	src/backend/ipc/*.c src/backend/utils/*.c src/backend/port/*.c)))
 
 $(BUILD)/test/sim/test_wal_crash: $(BUILD)/test/sim/test_wal_crash.o $(BUILD)/test/sim/simdisk.o $(SIM_OBJS)

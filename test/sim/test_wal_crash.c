@@ -572,6 +572,7 @@ try_recovery(World *world, SimDisk *disk, NodeRecovered *result)
 	memset(result, 0, sizeof(*result));
 	result->applied_index = world->model.durable_index;
 	result->applied_term = world->model.durable_term;
+	result->applied_configuration = (RaftConfiguration){.member_count = 1, .members[0].id = 22};
 	return wal_recover(&disk->ops, result, failure_text, sizeof(failure_text));
 }
 

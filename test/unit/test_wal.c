@@ -27,6 +27,7 @@ typedef struct Fixture
 	WalAppender appender;
 	WalWriter *writer;
 	uint64_t index;
+	RaftConfiguration applied_configuration;
 	char message[400];
 } Fixture;
 
@@ -38,6 +39,7 @@ recover(Fixture *f, uint64_t applied_index)
 	memset(f->shm->recovered, 0, sizeof(*f->shm->recovered));
 	f->shm->recovered->applied_index = applied_index;
 	f->shm->recovered->applied_term = applied_index > 0 ? 1 : 0;
+	f->shm->recovered->applied_configuration = f->applied_configuration;
 	return wal_recover(&f->disk->ops, f->shm->recovered, f->message, sizeof(f->message));
 }
 
@@ -688,7 +690,65 @@ hard_state_is_carried_over_segments(void **state)
 	assert_int_equal(recover(f, 58), RUSD_OK);
 	assert_int_equal(f->shm->recovered->hard_state.term, 5);
 	assert_int_equal(f->shm->recovered->hard_state.vote, 77);
-	assert_int_equal(f->shm->recovered->configuration.members[0].id, 22);
+}
+
+/* A change of members, of the smallest encoding. */
+static void
+append_change(Fixture *f, uint64_t index, uint64_t term, uint64_t member, uint64_t judged_at)
+{
+	EntryMember change = {.member_id = member, .action = MEMBER_ADD, .judged_at = judged_at};
+	uint32_t length = sizeof(EntryHeader) + sizeof(change) + 4;
+	uint8_t *place;
+
+	assert_int_equal(wal_batch_begin(&f->appender, wal_record_bytes(length)), RUSD_OK);
+	place = wal_batch_add(&f->appender, ENTRY_MEMBER, index, term, length);
+	memset(place, 0, length);
+	memcpy(place + sizeof(EntryHeader), &change, sizeof(change));
+	(void) wal_batch_end(&f->appender, f->appender.hard_state.commit_index, 1);
+	f->index = index;
+}
+
+/* Members as of the commit index, changes behind it, terms; without what was voided. */
+static void
+recovery_tells_members_and_terms(void **state)
+{
+	Fixture *f = *state;
+	const NodeRecovered *found = f->shm->recovered;
+
+	append_change(f, 1, 1, 33, 0);
+	append_change(f, 2, 1, 44, 1);
+	append_change(f, 3, 1, 55, 0); /* judged by one that is not in use: refused */
+	append_change(f, 4, 1, 66, 2); /* voided */
+	assert_int_equal(append_entry(f, 5, 1, 8, 5), RUSD_OK);
+	assert_int_equal(append_entry(f, 4, 3, 8, 4), RUSD_OK);
+	assert_int_equal(append_entry(f, 5, 3, 8, 5), RUSD_OK);
+	append_change(f, 6, 4, 77, 2);
+	assert_int_equal(wal_append_mark(&f->appender, 5, 3), RUSD_OK);
+	settle(f);
+	end(f);
+	assert_int_equal(recover(f, 0), RUSD_OK);
+	assert_int_equal(found->applied_configuration.index, 0);
+	assert_int_equal(found->applied_configuration.member_count, 1);
+	assert_int_equal(found->configuration.index, 2);
+	assert_int_equal(found->configuration.member_count, 3);
+	assert_int_equal(found->configuration.members[0].id, 22);
+	assert_int_equal(found->configuration.members[1].id, 33);
+	assert_int_equal(found->configuration.members[2].id, 44);
+	assert_int_equal(found->change_count, 1);
+	assert_int_equal(found->changes[0].index, 6);
+	assert_int_equal(found->changes[0].member_id, 77);
+	assert_int_equal(found->changes[0].kind, CHANGE_ADD_VOTER);
+	assert_int_equal(found->changes[0].judged_at, 2);
+	assert_int_equal(found->run_count, 3);
+	assert_true(found->runs[0].first_index == 1 && found->runs[0].term == 1);
+	assert_true(found->runs[1].first_index == 4 && found->runs[1].term == 3);
+	assert_true(found->runs[2].first_index == 6 && found->runs[2].term == 4);
+	/* From a checkpoint on: what it holds is not looked at again. */
+	f->applied_configuration = found->configuration;
+	assert_int_equal(recover(f, 3), RUSD_OK);
+	assert_int_equal(found->configuration.index, 2);
+	assert_int_equal(found->configuration.member_count, 3);
+	assert_int_equal(found->change_count, 1);
 }
 
 /* Killed, or cut off, at its n-th call that changes the disk, for every n: the next recovery gives
@@ -774,6 +834,7 @@ main(void)
 		WAL_TEST(removal_keeps_what_is_needed),
 		WAL_TEST(commit_position_is_safe),
 		WAL_TEST(hard_state_is_carried_over_segments),
+		WAL_TEST(recovery_tells_members_and_terms),
 		WAL_TEST(recovery_can_be_cut_anywhere),
 		WAL_TEST(beginning_can_be_cut_anywhere),
 	};

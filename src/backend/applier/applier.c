@@ -11,6 +11,7 @@
 
 #include "applier_int.h"
 #include "ipc/inject.h"
+#include "raft/change.h"
 #include "utils/log.h"
 #include "wal/recovery.h"
 
@@ -58,7 +59,7 @@ applier_create(Shm *shm, FileOps *fs, const ClockOps *clock, PageAccess access, 
 	applier->shm = shm;
 	applier->clock = clock;
 	applier->log_position = recovered->replay_position;
-	applier->configuration = recovered->configuration;
+	applier->configuration = recovered->applied_configuration;
 	applier->warn_after_ns = WARN_AFTER_NS;
 	status = make_store(applier, fs, access, quota);
 	if (status == RUSD_OK)
@@ -90,32 +91,17 @@ applier_warn_after(Applier *applier, uint64_t ns)
 	applier->warn_after_ns = ns;
 }
 
-/* The configuration as checkpoints tell it; names and URLs are in the system tree. */
-static void
-change_configuration(Applier *applier, uint64_t index, const uint8_t *payload)
+/*
+ * A committed change is judged as raft judges it, by entry and configuration only; so what is refused here changes
+ * nothing there, and the other way round.  The configuration is kept for checkpoints; names and URLs are in
+ * the system tree.
+ */
+static bool
+change_configuration(Applier *applier, const WalRecord *record)
 {
-	const EntryMember *member =
-		(const EntryMember *) (const void *) (payload + sizeof(EntryHeader));
-	RaftConfiguration *configuration = &applier->configuration;
-	uint32_t place = 0;
+	RaftChange change = raft_change_of_entry(record->header.index, record->payload);
 
-	while (place < configuration->member_count &&
-		   configuration->members[place].id != member->member_id)
-		place++;
-	configuration->index = index;
-	if (member->action == MEMBER_REMOVE)
-	{
-		if (place < configuration->member_count)
-			configuration->members[place] = configuration->members[--configuration->member_count];
-		return;
-	}
-	if (member->action != MEMBER_ADD && member->action != MEMBER_PROMOTE)
-		return;
-	Check(place < CONFIG_MEMBERS_MAX);
-	configuration->members[place].id = member->member_id;
-	configuration->members[place].is_learner =
-		member->action == MEMBER_ADD && member->is_learner != 0;
-	configuration->member_count = Max(configuration->member_count, place + 1);
+	return raft_configuration_change(&applier->configuration, &change) == RUSD_OK;
 }
 
 static void
@@ -138,6 +124,7 @@ apply_record(Applier *applier, const WalRecord *record, uint64_t *now)
 	EntryHeader entry = {{0}, 0, 0};
 	ApplyResult result;
 	uint64_t began = *now;
+	bool refused;
 	Status status;
 
 	if (header->length >= sizeof(entry))
@@ -156,8 +143,10 @@ apply_record(Applier *applier, const WalRecord *record, uint64_t *now)
 				  LOG_UNSIGNED("next-index", header->index));
 		return RUSD_DAMAGED;
 	}
-	status = store_apply(applier->store, header->kind, header->index, header->term, record->payload,
-						 header->length, &result);
+	refused = header->kind == ENTRY_MEMBER && !change_configuration(applier, record);
+	status = store_apply(applier->store, refused ? ENTRY_EMPTY : header->kind, header->index,
+						 header->term, record->payload, refused ? sizeof(entry) : header->length,
+						 &result);
 	if (status != RUSD_OK)
 	{
 		log_error("an entry cannot be applied", LOG_UNSIGNED("index", header->index),
@@ -165,8 +154,8 @@ apply_record(Applier *applier, const WalRecord *record, uint64_t *now)
 				  LOG_TEXT("error", status_text(status)));
 		return status;
 	}
-	if (header->kind == ENTRY_MEMBER && result.status == RUSD_OK)
-		change_configuration(applier, header->index, record->payload);
+	if (refused)
+		result.status = RUSD_UNHEALTHY;
 	applier->log_position = record->end;
 	answer_add(applier, &entry, &result);
 	*now = applier->clock->monotonic_ns(applier->clock);

@@ -16,9 +16,12 @@
 
 #include "consensus_int.h"
 #include "ipc/inject.h"
+#include "raft/change.h"
 #include "wal/recovery.h"
 
-static bool batch_is_open(const Consensus *consensus);
+static bool batch_is_begun(const Consensus *consensus);
+static Status give_index(Consensus *consensus, uint32_t kind, const uint8_t *payload);
+static uint64_t logged_commit(const Consensus *consensus);
 static bool batch_has_room(const Consensus *consensus, uint64_t bytes);
 static void tell_appended(Consensus *consensus, uint64_t end);
 static void reserve(Consensus *consensus, uint64_t last_index, uint64_t pages);
@@ -28,29 +31,41 @@ append_create(Consensus *consensus)
 {
 	const NodeRecovered *found = consensus->shm->recovered;
 	uint64_t batches = consensus->shm->layout.wal_buffer_bytes / WAL_SECTOR + 2;
+	RaftStart start;
 
 	consensus->spans = calloc(batches, sizeof(*consensus->spans));
 	consensus->reservations = calloc(batches, sizeof(*consensus->reservations));
-	if (consensus->spans == NULL || consensus->reservations == NULL)
+	consensus->runs = calloc(RUNS_MAX, sizeof(*consensus->runs));
+	if (consensus->spans == NULL || consensus->reservations == NULL || consensus->runs == NULL)
 		return RUSD_NO_MEMORY;
 	consensus->reservation_capacity = (uint32_t) batches;
 	wal_appender_init(&consensus->appender, consensus->shm, found->log_end, found->previous_crc);
-	return raft_init(&consensus->raft, &(RaftStart){.member_id = found->member_id,
-													.configuration = &found->configuration,
-													.hard_state = found->hard_state,
-													.last_index = found->last_index,
-													.last_term = found->last_term,
-													.log_end = found->log_end,
-													.commit_position = found->commit_position,
-													.applied_index = found->applied_index,
-													.spans = consensus->spans,
-													.span_capacity = (uint32_t) batches});
+	start = (RaftStart){.member_id = found->member_id,
+						.options = consensus->options.raft,
+						.configuration = &found->configuration,
+						.changes = found->changes,
+						.change_count = found->change_count,
+						.hard_state = found->hard_state,
+						.last_index = found->last_index,
+						.last_term = found->last_term,
+						.known_runs = found->runs,
+						.known_run_count = found->run_count,
+						.log_end = found->log_end,
+						.commit_position = found->commit_position,
+						.applied_index = found->applied_index,
+						.incarnation = consensus->shm->incarnation,
+						.random = consensus->random,
+						.spans = consensus->spans,
+						.span_capacity = (uint32_t) batches,
+						.runs = consensus->runs,
+						.run_capacity = RUNS_MAX};
+	return raft_init(&consensus->raft, &start);
 }
 
 static bool
-batch_is_open(const Consensus *consensus)
+batch_is_begun(const Consensus *consensus)
 {
-	return consensus->appender.record_count > 0;
+	return consensus->appender.batch_length > 0;
 }
 
 static bool
@@ -62,16 +77,11 @@ batch_has_room(const Consensus *consensus, uint64_t bytes)
 }
 
 bool
-append_room(Consensus *consensus, uint32_t length)
+append_room(Consensus *consensus, uint64_t bytes)
 {
-	uint64_t bytes = wal_record_bytes(length);
-
-	if (batch_is_open(consensus))
-	{
-		if (batch_has_room(consensus, bytes))
-			return true;
-		append_finish(consensus);
-	}
+	if (batch_is_begun(consensus) && batch_has_room(consensus, bytes))
+		return true;
+	append_finish(consensus);
 	if (wal_batch_begin(&consensus->appender, bytes) != RUSD_OK)
 	{
 		consensus->log_full = true;
@@ -81,7 +91,7 @@ append_room(Consensus *consensus, uint32_t length)
 	return true;
 }
 
-uint64_t
+Status
 append_entry(Consensus *consensus, uint32_t kind, const RequestId *id, const uint8_t *payload,
 			 uint32_t length, uint64_t pages)
 {
@@ -92,23 +102,92 @@ append_entry(Consensus *consensus, uint32_t kind, const RequestId *id, const uin
 
 	if (!judge_kind_is_local(kind))
 	{
-		RaftUpdate update = {0};
-		RaftEvent event = {.kind = RAFT_PROPOSE, .changes_members = kind == ENTRY_MEMBER};
+		Status status = give_index(consensus, kind, payload);
 
-		consensus_core(consensus, &event, &update);
-		Check(update.propose_status == RUSD_OK);
-		index = update.propose_index;
-		term = update.propose_term;
+		if (status != RUSD_OK)
+			return status;
+		index = consensus->update.propose_index;
+		term = consensus->update.propose_term;
 	}
 	place = wal_batch_add(&consensus->appender, kind, index, term, length);
 	Check(place != NULL);
 	memcpy(place, payload, length);
-	/* Whose request it is, raft knows from the ring it came by. */
+	/* Whose request it is, raft knows from the way it came by. */
 	memcpy(place + offsetof(EntryHeader, id), &trusted, sizeof(trusted));
+	if (index != 0 && trusted.member_id == consensus->raft.member_id)
+		requests_logged(consensus, &trusted, index);
 	consensus->batch_pages += pages;
 	consensus->pages_reserved += pages;
 	consensus->did_something = true;
-	return index;
+	return RUSD_OK;
+}
+
+static Status
+give_index(Consensus *consensus, uint32_t kind, const uint8_t *payload)
+{
+	static const RaftEvent entry = {.kind = RAFT_PROPOSE};
+
+	if (unlikely(kind == ENTRY_MEMBER))
+	{
+		RaftEvent change = {.kind = RAFT_PROPOSE, .change_count = 1};
+
+		change.changes[0] = raft_change_of_entry(0, payload);
+		consensus_core(consensus, &change);
+	}
+	else
+		consensus_core(consensus, &entry);
+	return consensus->update.propose_status;
+}
+
+Status
+append_proposal(Consensus *consensus, uint32_t kind, const RequestId *id, const uint8_t *payload,
+				uint32_t length, uint64_t pages)
+{
+	Status status = kind == ENTRY_MEMBER ? judge_change(consensus, payload) : RUSD_OK;
+
+	if (status == RUSD_OK)
+		status = append_entry(consensus, kind, id, payload, length, pages);
+	else
+		return status;
+	if (likely(status == RUSD_OK))
+		return status;
+	if (status == RUSD_NO_LEADER)
+		return RUSD_LEADER_CHANGED;
+	/* RAFT-33: it hands over.  A change waits for the one before it. */
+	return kind == ENTRY_MEMBER ? status : RUSD_PROPOSAL_DROPPED;
+}
+
+void
+append_copy(Consensus *consensus, const WalRecordHeader *record)
+{
+	const uint8_t *payload = (const uint8_t *) (record + 1);
+	uint8_t *place = wal_batch_add(&consensus->appender, record->kind, record->index, record->term,
+								   record->length);
+	RequestId id;
+
+	Check(place != NULL);
+	memcpy(place, payload, record->length);
+	memcpy(&id, payload + offsetof(EntryHeader, id), sizeof(id));
+	if (id.member_id == consensus->raft.member_id && id.incarnation == consensus->shm->incarnation)
+		requests_seen(consensus, &id, record->index);
+	consensus->did_something = true;
+}
+
+/* What was reserved for them is given back with the last entry that stays: the newer ones reserve nothing here. */
+void
+append_void(Consensus *consensus, uint64_t index)
+{
+	requests_voided(consensus, index);
+	for (uint32_t place = consensus->reservation_count; place > 0; place--)
+	{
+		Reservation *reservation =
+			&consensus->reservations[(consensus->reservation_first + place - 1) %
+									 consensus->reservation_capacity];
+
+		if (reservation->last_index < index)
+			break;
+		reservation->last_index = index - 1;
+	}
 }
 
 bool
@@ -121,7 +200,7 @@ append_pending(Consensus *consensus)
 		uint32_t length = is_entry ? sizeof(EntryHeader) : sizeof(HardState);
 		uint8_t *place;
 
-		if (!append_room(consensus, length))
+		if (!append_room(consensus, wal_record_bytes(length)))
 			return false;
 		place = wal_batch_add(&consensus->appender, is_entry ? ENTRY_EMPTY : ENTRY_HARD_STATE,
 							  record->index, record->term, length);
@@ -144,13 +223,13 @@ append_pending(Consensus *consensus)
 void
 append_finish(Consensus *consensus)
 {
-	if (!batch_is_open(consensus))
+	if (consensus->appender.record_count == 0)
 		return;
 	INJECT("raft-before-append");
 	reserve(consensus, consensus->raft.last_index, consensus->batch_pages);
 	consensus->batch_pages = 0;
 	consensus->last_append_ns = consensus->now_ns;
-	tell_appended(consensus, wal_batch_end(&consensus->appender, consensus->raft.commit_index,
+	tell_appended(consensus, wal_batch_end(&consensus->appender, logged_commit(consensus),
 										   consensus->raft.commit_term));
 	INJECT("raft-after-append");
 }
@@ -158,7 +237,7 @@ append_finish(Consensus *consensus)
 void
 append_mark(Consensus *consensus)
 {
-	if (wal_append_mark(&consensus->appender, consensus->raft.commit_index,
+	if (wal_append_mark(&consensus->appender, logged_commit(consensus),
 						consensus->raft.commit_term) != RUSD_OK)
 		return; /* at a later turn */
 	consensus_take_in(consensus);
@@ -166,18 +245,23 @@ append_mark(Consensus *consensus)
 	consensus->did_something = true;
 }
 
-/*
- * The core learns where the batch ends; ceiling and floor follow.  walwriter may have flushed the
- * batch before they were published, and then has published too little: it is told to judge again.
- */
+/* Every batch tells what is known to be committed: on a follower at least what came with its entries. */
+static uint64_t
+logged_commit(const Consensus *consensus)
+{
+	bool leads = consensus->raft.role == ROLE_LEADER;
+
+	if ((leads && FAULT(own_commit_not_logged)) || (!leads && FAULT(commit_not_stored)))
+		return 0;
+	return consensus->raft.commit_index;
+}
+
+/* The core learns where the batch ends; ceiling and floor follow. */
 static void
 tell_appended(Consensus *consensus, uint64_t end)
 {
-	Shm *shm = consensus->shm;
-	Raft *raft = &consensus->raft;
-	RaftUpdate update = {0};
 	RaftEvent event = {.kind = RAFT_APPENDED,
-					   .index = raft->last_index,
+					   .index = consensus->raft.last_index,
 					   .position = end,
 					   .hard_state = consensus->batch_hard_state};
 
@@ -188,13 +272,8 @@ tell_appended(Consensus *consensus, uint64_t end)
 		else
 			event.hard_state = false;
 	consensus->batch_hard_state = false;
-	consensus_core(consensus, &event, &update);
 	consensus->control_dirty = true;
-	if (!update.bounds_changed)
-		return;
-	shm_bounds_write(shm, raft->ceiling, raft->floor);
-	if (atomic_load_explicit(&shm->positions->flushed, memory_order_seq_cst) >= end)
-		latch_set(&shm->latches[PROC_WALWRITER]);
+	consensus_core(consensus, &event);
 }
 
 /*

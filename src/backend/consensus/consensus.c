@@ -13,30 +13,25 @@
 
 #include "consensus_int.h"
 #include "ipc/slot.h"
-#include "utils/log.h"
 #include "wal/recovery.h"
 
 /* The log is marked as flushed when nothing was appended for so long (the design: within a second).
  */
 #define IDLE_MARK_NS UINT64_C(500000000)
 
+static bool is_leaving(const Consensus *consensus);
+static void see_stop(Consensus *consensus);
 static void take_ticks(Consensus *consensus, bool *ticked);
-static void propose_own(Consensus *consensus);
-static void propose_bytes(Consensus *consensus, uint32_t kind, const uint8_t *payload,
-						  uint32_t length);
+static uint64_t next_random(Consensus *consensus);
 static void mark_idle(Consensus *consensus);
-static void publish_control(Consensus *consensus);
-static void publish_promises(Consensus *consensus);
-static void become_ready(Consensus *consensus);
-static bool ask_for_wakes(Consensus *consensus);
-static uint64_t wanted_flush(const Consensus *consensus);
-static uint64_t wanted_applied(const Consensus *consensus);
-static void log_role(const Raft *raft);
+static void keep_records(Consensus *consensus);
+static void role_has_changed(Consensus *consensus, RaftRole role_before, uint64_t leader_before);
+static void see_compaction(Consensus *consensus);
 
 uint32_t
 consensus_request_max(const ShmLayout *layout)
 {
-	uint64_t bytes = wal_batch_bytes_max(layout) - sizeof(WalRecordHeader) - 8;
+	uint64_t bytes = wal_batch_bytes_max(layout) - RECORDS_ROOM - sizeof(WalRecordHeader) - 8;
 
 	return (uint32_t) Min(bytes, INT32_MAX);
 }
@@ -51,10 +46,17 @@ consensus_create(Shm *shm, const ConsensusOptions *options, Consensus **result)
 		return status;
 	consensus->shm = shm;
 	consensus->options = *options;
+	consensus->election_ns = options->heartbeat_ns * options->raft.election_ticks;
+	consensus->random = shm->incarnation ^ shm->recovered->member_id;
+	consensus->first_term = shm->recovered->hard_state.term;
 	consensus->intakes = calloc(shm->layout.slot_count, sizeof(*consensus->intakes));
 	consensus->piece = malloc(PROPOSAL_PIECE_MAX);
 	consensus->publication = malloc(Max(options->publication.length, 1));
-	if (consensus->intakes != NULL && consensus->piece != NULL && consensus->publication != NULL)
+	consensus->outbox = malloc(OUTBOX_MAX * sizeof(*consensus->outbox));
+	if (consensus->intakes != NULL && consensus->piece != NULL && consensus->publication != NULL &&
+		consensus->outbox != NULL)
+		status = requests_create(consensus);
+	if (status == RUSD_OK)
 		status = append_create(consensus);
 	if (status == RUSD_OK &&
 		(options->request_max > consensus_request_max(&shm->layout) ||
@@ -88,7 +90,11 @@ consensus_destroy(Consensus *consensus)
 	free(consensus->intakes);
 	free(consensus->piece);
 	free(consensus->publication);
+	free(consensus->outbox);
 	free(consensus->spans);
+	free(consensus->runs);
+	requests_destroy(consensus);
+	reads_destroy(consensus);
 	free(consensus->reservations);
 	free(consensus);
 }
@@ -96,38 +102,49 @@ consensus_destroy(Consensus *consensus)
 Status
 consensus_step(Consensus *consensus, uint64_t *sleep_ns)
 {
+	static const RaftEvent turn = {.kind = RAFT_TURN};
 	Shm *shm = consensus->shm;
-	uint32_t stop = atomic_load_explicit(&shm->requests->stop_wanted, memory_order_acquire);
 	bool ticked = false;
 
 	consensus->did_something = false;
 	consensus->log_full = false;
+	consensus->way_full = false;
 	consensus->now_ns = consensus->options.clock->monotonic_ns(consensus->options.clock);
 	atomic_store_explicit(&shm->control->loop_ns, consensus->now_ns, memory_order_release);
-	if (consensus->draining != (stop != 0))
-		consensus->control_dirty = true;
-	consensus->draining = stop != 0;
 	slot_acknowledge_dead(shm, shm->raft_acks, &consensus->slots_seen, intake_forget_slot,
 						  consensus);
 	consensus_take_in(consensus);
+	see_compaction(consensus);
+	see_stop(consensus);
+	inbox_drain(consensus);
 	take_ticks(consensus, &ticked);
 	intake_notice(consensus, ticked);
-	if (append_pending(consensus) && consensus->raft.role == ROLE_LEADER)
+	if (append_pending(consensus) && (consensus_has_leader(consensus) || consensus->draining))
 	{
-		propose_own(consensus);
+		own_propose(consensus);
 		intake_drain(consensus);
 	}
+	reads_step(consensus);
 	append_finish(consensus);
+	consensus_core(consensus, &turn);
+	outbox_finish(consensus);
 	mark_idle(consensus);
-	become_ready(consensus);
-	publish_control(consensus);
-	publish_promises(consensus);
+	tell_ready(consensus);
+	tell_control(consensus);
+	tell_promises(consensus);
 
 	*sleep_ns = consensus->next_tick_ns - consensus->now_ns;
-	if (ask_for_wakes(consensus) || (consensus->raft.role == ROLE_LEADER && !consensus->log_full &&
-									 !consensus->collect_short && intake_has_more(consensus)))
+	if (tell_wakes(consensus) ||
+		(consensus_has_leader(consensus) && !consensus->log_full && !consensus->way_full &&
+		 !consensus->collect_short && intake_has_more(consensus)))
 		*sleep_ns = 0;
 	return consensus->did_something ? RUSD_OK : RUSD_AGAIN;
+}
+
+static bool
+is_leaving(const Consensus *consensus)
+{
+	return atomic_load_explicit(&consensus->shm->requests->stop_wanted, memory_order_acquire) >= 2;
 }
 
 bool
@@ -135,30 +152,101 @@ consensus_is_finished(const Consensus *consensus)
 {
 	const Shm *shm = consensus->shm;
 
-	return atomic_load_explicit(&shm->requests->stop_wanted, memory_order_acquire) >= 2 &&
-		   consensus->pending_count == 0 &&
+	return is_leaving(consensus) && consensus->pending_count == 0 &&
+		   (consensus->raft.role != ROLE_LEADER ||
+			consensus->now_ns >= consensus->hand_over_until) &&
 		   atomic_load_explicit(&shm->positions->flushed, memory_order_acquire) ==
 			   consensus->appender.position &&
 		   !wal_mark_is_due(&consensus->appender);
 }
 
-/* One event for the core; what it gives out is kept until it is appended and published. */
-void
-consensus_core(Consensus *consensus, const RaftEvent *event, RaftUpdate *update)
+bool
+consensus_has_leader(const Consensus *consensus)
 {
+	const Raft *raft = &consensus->raft;
+
+	return raft->role == ROLE_LEADER || (raft->role == ROLE_FOLLOWER && raft->leader_id != 0);
+}
+
+/* Who leads and is to stop hands over, if there is somebody who can take over. */
+static void
+see_stop(Consensus *consensus)
+{
+	const Raft *raft = &consensus->raft;
+	bool draining =
+		atomic_load_explicit(&consensus->shm->requests->stop_wanted, memory_order_acquire) != 0;
+
+	if (draining == consensus->draining)
+		return;
+	consensus->draining = draining;
+	consensus->control_dirty = true;
+	if (!draining || raft->role != ROLE_LEADER || raft->voters_count == 1)
+		return;
+	consensus_core(consensus, &(RaftEvent){.kind = RAFT_TRANSFER});
+	if (consensus->update.propose_status == RUSD_OK)
+		consensus->hand_over_until = consensus->now_ns + consensus->election_ns;
+}
+
+void
+consensus_core(Consensus *consensus, const RaftEvent *event)
+{
+	RaftUpdate *update = &consensus->update;
+	const Raft *raft = &consensus->raft;
+	uint64_t leader_before = raft->leader_id;
+	RaftRole role_before = raft->role;
+
+	raft_update_reset(update);
 	raft_step(&consensus->raft, event, update);
-	for (uint32_t i = 0; i < update->record_count; i++)
+	if (update->record_count > 0)
+		keep_records(consensus);
+	if (update->committed)
+		tell_committed(consensus);
+	if (update->bounds_changed)
+		tell_bounds(consensus);
+	if (update->configured)
+		wal_appender_set_configuration(&consensus->appender, &raft->configuration);
+	if (update->message_count > 0)
+		outbox_take(consensus);
+	if (unlikely(update->read_id != 0))
+		consensus->read_attempt = update->read_id;
+	if (update->read_count > 0)
+		reads_take(consensus);
+	if (unlikely(update->role_changed))
+		role_has_changed(consensus, role_before, leader_before);
+	if (update->role_changed || update->committed || update->configured)
 	{
-		Check(consensus->pending_count < RAFT_RECORDS_MAX);
-		consensus->pending[consensus->pending_count++] = update->records[i];
-	}
-	if (update->role_changed)
-		log_role(&consensus->raft);
-	if (update->role_changed || update->committed)
-	{
+		consensus->ask_again |= consensus->asked_in_vain && consensus->asked.count > 0;
 		consensus->control_dirty = true;
 		consensus->did_something = true;
 	}
+}
+
+/* They go to the log in their order; of two hard states only the newer one counts. */
+static void
+keep_records(Consensus *consensus)
+{
+	const RaftUpdate *update = &consensus->update;
+
+	for (uint32_t i = 0; i < update->record_count; i++)
+	{
+		const RaftRecord *record = &update->records[i];
+		uint32_t count = consensus->pending_count;
+
+		if (record->kind == RAFT_RECORD_HARD_STATE && count > 0 &&
+			consensus->pending[count - 1].kind == RAFT_RECORD_HARD_STATE)
+			count--;
+		Check(count < RAFT_RECORDS_MAX);
+		consensus->pending[count] = *record;
+		consensus->pending_count = count + 1;
+	}
+}
+
+static void
+role_has_changed(Consensus *consensus, RaftRole role_before, uint64_t leader_before)
+{
+	tell_role(consensus, role_before, leader_before);
+	if (consensus->raft.leader_id != leader_before)
+		consensus->ask_again |= consensus->asked.count > 0;
 }
 
 /* The newest positions of walwriter and applier, and the root that tells how many pages are free.
@@ -168,214 +256,78 @@ consensus_take_in(Consensus *consensus)
 {
 	const ShmPositions *positions = consensus->shm->positions;
 	uint64_t applied = atomic_load_explicit(&positions->applied_index, memory_order_acquire);
-	RaftEvent flushed = {.kind = RAFT_FLUSHED,
-						 .position =
-							 atomic_load_explicit(&positions->flushed, memory_order_acquire)};
-	RaftEvent event = {.kind = RAFT_APPLIED, .index = applied};
-	RaftUpdate update = {0};
+	uint64_t flushed = atomic_load_explicit(&positions->flushed, memory_order_acquire);
 
-	consensus_core(consensus, &flushed, &update);
-	if (applied != consensus->raft.applied_index)
+	if (flushed > consensus->raft.flushed)
+		consensus_core(consensus, &(RaftEvent){.kind = RAFT_FLUSHED, .position = flushed});
+	if (applied > consensus->raft.applied_index)
 	{
-		memset(&update, 0, sizeof(update));
-		consensus_core(consensus, &event, &update);
+		consensus_core(consensus, &(RaftEvent){.kind = RAFT_APPLIED, .index = applied});
 		consensus->control_dirty = true;
 	}
 	shm_root_read(consensus->shm, &consensus->root);
 	append_release(consensus);
+	requests_applied(consensus);
+}
+
+/* Segments are gone. */
+static void
+see_compaction(Consensus *consensus)
+{
+	uint64_t compacted =
+		atomic_load_explicit(&consensus->shm->segments->compacted, memory_order_acquire);
+
+	if (compacted == consensus->compacted_index)
+		return;
+	consensus->compacted_index = compacted;
+	consensus_core(consensus, &(RaftEvent){.kind = RAFT_COMPACTED, .index = compacted});
 }
 
 /*
- * After a pause only one election timeout of ticks is made up for: what was missed says nothing
- * about the others (design, "Pauses").
+ * After a pause only one election timeout of ticks is made up for, and what has arrived was read
+ * before: what was missed says nothing about the others (design, "Pauses").
  */
 static void
 take_ticks(Consensus *consensus, bool *ticked)
 {
-	const ConsensusOptions *options = &consensus->options;
-	RaftEvent event = {.kind = RAFT_TICK};
+	uint64_t heartbeat_ns = consensus->options.heartbeat_ns;
 
-	if (consensus->now_ns > consensus->next_tick_ns + options->election_ns)
-		consensus->next_tick_ns = consensus->now_ns - options->election_ns;
+	if (consensus->now_ns > consensus->next_tick_ns + consensus->election_ns)
+		consensus->next_tick_ns = consensus->now_ns - consensus->election_ns;
 	while (consensus->now_ns >= consensus->next_tick_ns)
 	{
-		RaftUpdate update = {0};
+		RaftEvent event = {.kind = RAFT_TICK, .random = next_random(consensus)};
 
-		consensus_core(consensus, &event, &update);
-		consensus->next_tick_ns += options->heartbeat_ns;
+		consensus_core(consensus, &event);
+		consensus->next_tick_ns += heartbeat_ns;
 		*ticked = true;
 	}
 	if (!*ticked)
 		return;
+	consensus->told_bad_message = false;
 	judge_tick(consensus);
 	intake_tick(consensus);
+	forward_tick(consensus);
+	reads_tick(consensus);
 }
 
-/*
- * Once the term's first entry is committed, this member makes itself known (BOOT-25), and the
- * cluster's version.  When both are applied, so is everything that was acknowledged before this
- * start, and backends may serve.
- */
-static void
-propose_own(Consensus *consensus)
+/* SplitMix64.  Nobody has to be kept from guessing it: it keeps members from standing for election together. */
+static uint64_t
+next_random(Consensus *consensus)
 {
-	static const char version[] = ETCD_CLUSTER_VERSION_STRING;
-	alignas(8) uint8_t payload[sizeof(EntryHeader) + sizeof(version)] = {0};
-	uint32_t length = sizeof(EntryHeader) + (uint32_t) strlen(version);
-	const Raft *raft = &consensus->raft;
-	Bytes publication = consensus->options.publication;
+	uint64_t z = consensus->random += UINT64_C(0x9e3779b97f4a7c15);
 
-	if (consensus->published_index != 0 || raft->commit_index < raft->first_index)
-		return;
-	if (!append_room(consensus, (uint32_t) publication.length + length +
-									2 * (uint32_t) sizeof(WalRecordHeader)))
-		return;
-	memcpy(payload + sizeof(EntryHeader), version, strlen(version));
-	propose_bytes(consensus, ENTRY_MEMBER_ATTRIBUTES, publication.data,
-				  (uint32_t) publication.length);
-	propose_bytes(consensus, ENTRY_CLUSTER_VERSION, payload, length);
-}
-
-static void
-propose_bytes(Consensus *consensus, uint32_t kind, const uint8_t *payload, uint32_t length)
-{
-	static const RequestId nobody;
-
-	consensus->published_index = append_entry(consensus, kind, &nobody, payload, length, 0);
+	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return z ^ (z >> 31);
 }
 
 /* When the log falls idle, and before it leaves. */
 static void
 mark_idle(Consensus *consensus)
 {
-	bool leaving =
-		atomic_load_explicit(&consensus->shm->requests->stop_wanted, memory_order_relaxed) >= 2;
-
 	if (consensus->pending_count > 0 || !wal_mark_is_due(&consensus->appender))
 		return;
-	if (leaving || consensus->now_ns - consensus->last_append_ns >= IDLE_MARK_NS)
+	if (is_leaving(consensus) || consensus->now_ns - consensus->last_append_ns >= IDLE_MARK_NS)
 		append_mark(consensus);
-}
-
-static void
-publish_control(Consensus *consensus)
-{
-	const Raft *raft = &consensus->raft;
-	ControlState *control = &consensus->control;
-
-	if (!consensus->control_dirty)
-		return;
-	control->cluster_id = consensus->shm->recovered->cluster_id;
-	control->member_id = raft->member_id;
-	control->term = raft->hard_state.term;
-	control->leader_id = raft->leader_id;
-	control->commit_index = raft->commit_index;
-	control->last_index = raft->last_index;
-	control->voters_count = raft->voters_count;
-	control->role = raft->role;
-	control->is_learner = 0;
-	control->reads_are_local = raft_reads_are_local(raft);
-	control->draining = consensus->draining;
-	shm_control_write(consensus->shm, control);
-	consensus->control_dirty = false;
-}
-
-/* Read where frames are used that are nobody's: compaction, and estimates of deletions. */
-static void
-publish_promises(Consensus *consensus)
-{
-	_Atomic uint64_t *promised = &consensus->shm->requests->frames_promised;
-
-	if (atomic_load_explicit(promised, memory_order_relaxed) != consensus->pages_reserved)
-		atomic_store_explicit(promised, consensus->pages_reserved, memory_order_relaxed);
-}
-
-/* Backends have been waiting for this; each is woken, once. */
-static void
-become_ready(Consensus *consensus)
-{
-	Shm *shm = consensus->shm;
-
-	if (consensus->control.ready || consensus->published_index == 0 ||
-		consensus->raft.applied_index < consensus->published_index)
-		return;
-	consensus->control.ready = 1;
-	consensus->control_dirty = true;
-	consensus->did_something = true;
-	publish_control(consensus);
-	for (uint32_t slot = PROC_ESSENTIAL_COUNT; slot < shm->layout.slot_count; slot++)
-		if (atomic_load_explicit(&shm->heads[slot].state, memory_order_acquire) == SLOT_LIVE)
-			latch_set(&shm->latches[slot]);
-	log_info("ready to serve client requests", LOG_ID("local-member-id", consensus->raft.member_id),
-			 LOG_ID("cluster-id", consensus->control.cluster_id));
-}
-
-/*
- * Says by whom it has to be woken, then looks once more: true if that has already happened.  Nobody
- * wakes raft for a flush or an applied batch that it does not wait for.
- */
-static bool
-ask_for_wakes(Consensus *consensus)
-{
-	Shm *shm = consensus->shm;
-	BackendArea *own = shm->areas[PROC_RAFT];
-	uint64_t flush = wanted_flush(consensus);
-	uint64_t applied = wanted_applied(consensus);
-
-	if (flush != atomic_load_explicit(&shm->positions->flush_wanted, memory_order_relaxed))
-		atomic_store_explicit(&shm->positions->flush_wanted, flush, memory_order_seq_cst);
-	if (applied != atomic_load_explicit(&own->applied_wanted, memory_order_relaxed))
-		atomic_store_explicit(&own->applied_wanted, applied, memory_order_seq_cst);
-	if (applied != 0)
-		marks_set(shm->applied_marks, PROC_RAFT);
-	return (flush != 0 &&
-			atomic_load_explicit(&shm->positions->flushed, memory_order_seq_cst) >= flush) ||
-		   (applied != 0 &&
-			atomic_load_explicit(&shm->positions->applied_index, memory_order_seq_cst) >= applied);
-}
-
-/* The flushed position without which it cannot go on, 0: none. */
-static uint64_t
-wanted_flush(const Consensus *consensus)
-{
-	const Raft *raft = &consensus->raft;
-	bool leaving =
-		atomic_load_explicit(&consensus->shm->requests->stop_wanted, memory_order_relaxed) >= 2;
-
-	if (raft->flushed >= raft->appended)
-		return 0;
-	if (raft->role == ROLE_CANDIDATE)
-		return raft->vote_end;
-	if (leaving || (raft->role == ROLE_LEADER && !consensus->control.ready))
-		return raft->appended;
-	return consensus->log_full ? raft->flushed + 1 : 0;
-}
-
-/* The same of the applied index. */
-static uint64_t
-wanted_applied(const Consensus *consensus)
-{
-	const Raft *raft = &consensus->raft;
-
-	if (!consensus->control.ready && consensus->published_index != 0)
-		return consensus->published_index;
-	if (consensus->log_full && raft->applied_index < raft->last_index)
-		return raft->applied_index + 1;
-	return 0;
-}
-
-static void
-log_role(const Raft *raft)
-{
-	if (raft->role == ROLE_CANDIDATE)
-		log_info("became candidate", LOG_ID("local-member-id", raft->member_id),
-				 LOG_UNSIGNED("term", raft->hard_state.term));
-	else if (raft->role == ROLE_LEADER)
-	{
-		log_info("became leader", LOG_ID("local-member-id", raft->member_id),
-				 LOG_UNSIGNED("term", raft->hard_state.term));
-		log_info("elected leader", LOG_ID("local-member-id", raft->member_id),
-				 LOG_ID("leader-member-id", raft->leader_id),
-				 LOG_UNSIGNED("term", raft->hard_state.term));
-	}
 }

@@ -30,11 +30,14 @@ static DrainResult begin_collecting(Consensus *consensus, uint32_t slot, Intake 
 static DrainResult take_next(Consensus *consensus, uint32_t slot, Intake *intake,
 							 const ProposalPiece *piece);
 static DrainResult append_collected(Consensus *consensus, uint32_t slot, Intake *intake);
-static void append_checked(Consensus *consensus, uint32_t slot, Intake *intake,
-						   const ProposalPiece *piece, const uint8_t *payload, uint64_t pages);
+static bool has_room(Consensus *consensus, const ProposalPiece *piece);
+static DrainResult take_read(Consensus *consensus, uint32_t slot, Intake *intake,
+							 const ProposalPiece *piece);
+static void pass_on(Consensus *consensus, uint32_t slot, Intake *intake, const ProposalPiece *piece,
+					uint8_t *payload, uint64_t pages);
 static void stop_collecting(Consensus *consensus, Intake *intake);
 static DrainResult accuse(Consensus *consensus, uint32_t slot, Intake *intake);
-static void refuse(Consensus *consensus, uint32_t slot, uint64_t sequence, uint32_t generation,
+static void refuse(Consensus *consensus, uint32_t slot, const Intake *intake, uint64_t sequence,
 				   Status status);
 
 /* Takes the marks; at a tick looks at every ring too, for a mark can be lost by a hostile backend.
@@ -82,7 +85,7 @@ intake_drain(Consensus *consensus)
 		{
 			uint32_t slot = word * 64 + (uint32_t) __builtin_ctzll(bits);
 
-			if (consensus->log_full && !shm_disk_is_full(consensus->shm))
+			if (consensus->way_full || (consensus->log_full && !shm_disk_is_full(consensus->shm)))
 			{
 				consensus->next_word = word;
 				return;
@@ -162,9 +165,11 @@ take_first(Consensus *consensus, uint32_t slot, Intake *intake, const ProposalPi
 		intake->received = piece->length;
 		intake->skip = piece->total_length - piece->length;
 		proposal_accept(consensus->shm, slot, piece, NULL);
-		refuse(consensus, slot, piece->sequence, intake->generation, status);
+		refuse(consensus, slot, intake, piece->sequence, status);
 		return DRAIN_MORE;
 	}
+	if (piece->kind == ENTRY_READ_INDEX)
+		return take_read(consensus, slot, intake, piece);
 	if (piece->length == piece->total_length)
 		return take_whole(consensus, slot, intake, piece, pages);
 	return begin_collecting(consensus, slot, intake, piece);
@@ -174,10 +179,32 @@ static DrainResult
 take_whole(Consensus *consensus, uint32_t slot, Intake *intake, const ProposalPiece *piece,
 		   uint64_t pages)
 {
-	if (!append_room(consensus, piece->total_length))
+	if (!has_room(consensus, piece))
 		return DRAIN_FULL;
 	proposal_accept(consensus->shm, slot, piece, consensus->piece);
-	append_checked(consensus, slot, intake, piece, consensus->piece, pages);
+	pass_on(consensus, slot, intake, piece, consensus->piece, pages);
+	return DRAIN_MORE;
+}
+
+/* In the log, or on the way to who leads. */
+static bool
+has_room(Consensus *consensus, const ProposalPiece *piece)
+{
+	if (consensus->raft.role == ROLE_LEADER || judge_kind_is_local(piece->kind))
+		return append_room(consensus, wal_record_bytes(piece->total_length));
+	return consensus_has_leader(consensus) && forward_has_room(consensus, piece->total_length);
+}
+
+static DrainResult
+take_read(Consensus *consensus, uint32_t slot, Intake *intake, const ProposalPiece *piece)
+{
+	Waiter waiter = {.sequence = piece->sequence, .slot = slot, .generation = intake->generation};
+
+	if (piece->length != sizeof(EntryHeader) || intake->outstanding >= REPLY_PLACES)
+		return accuse(consensus, slot, intake);
+	proposal_accept(consensus->shm, slot, piece, NULL);
+	reads_add(consensus, &waiter);
+	consensus->did_something = true;
 	return DRAIN_MORE;
 }
 
@@ -229,29 +256,44 @@ append_collected(Consensus *consensus, uint32_t slot, Intake *intake)
 	Status status = judge_proposal(consensus, &intake->first, &pages);
 
 	if (status != RUSD_OK)
-		refuse(consensus, slot, intake->first.sequence, intake->generation, status);
-	else if (!append_room(consensus, intake->first.total_length))
+		refuse(consensus, slot, intake, intake->first.sequence, status);
+	else if (!has_room(consensus, &intake->first))
 		return DRAIN_FULL;
 	else
-		append_checked(consensus, slot, intake, &intake->first, intake->buffer, pages);
+		pass_on(consensus, slot, intake, &intake->first, intake->buffer, pages);
 	stop_collecting(consensus, intake);
 	return DRAIN_MORE;
 }
 
+/* All of it is here. */
 static void
-append_checked(Consensus *consensus, uint32_t slot, Intake *intake, const ProposalPiece *piece,
-			   const uint8_t *payload, uint64_t pages)
+pass_on(Consensus *consensus, uint32_t slot, Intake *intake, const ProposalPiece *piece,
+		uint8_t *payload, uint64_t pages)
 {
 	RequestId id = {.member_id = consensus->raft.member_id,
 					.incarnation = consensus->shm->incarnation,
 					.sequence = piece->sequence,
 					.slot = slot,
 					.generation = intake->generation};
+	Status status;
 
 	if (entry_check(piece->kind, payload, piece->total_length) != RUSD_OK)
+	{
+		(void) accuse(consensus, slot, intake);
+		return;
+	}
+	if (consensus->raft.role == ROLE_LEADER || judge_kind_is_local(piece->kind))
+	{
+		status = append_proposal(consensus, piece->kind, &id, payload, piece->total_length, pages);
+		if (status != RUSD_OK)
+			refuse(consensus, slot, intake, piece->sequence, status);
+	}
+	else if (consensus->raft.leader_id == 0)
+		refuse(consensus, slot, intake, piece->sequence, RUSD_LEADER_CHANGED);
+	else if (intake->outstanding >= REPLY_PLACES)
 		(void) accuse(consensus, slot, intake);
 	else
-		(void) append_entry(consensus, piece->kind, &id, payload, piece->total_length, pages);
+		forward_send(consensus, &id, piece, payload);
 }
 
 static void
@@ -282,13 +324,33 @@ accuse(Consensus *consensus, uint32_t slot, Intake *intake)
 }
 
 static void
-refuse(Consensus *consensus, uint32_t slot, uint64_t sequence, uint32_t generation, Status status)
+refuse(Consensus *consensus, uint32_t slot, const Intake *intake, uint64_t sequence, Status status)
 {
-	Reply reply = {.sequence = sequence, .generation = generation, .status = status};
+	intake_answer(consensus, slot, intake->generation, sequence, status, 0);
+}
 
-	reply_put(consensus->shm, consensus->shm->raft_replies, slot, &reply);
-	reply_wake(consensus->shm, slot);
+void
+intake_answer(Consensus *consensus, uint32_t slot, uint32_t generation, uint64_t sequence,
+			  Status status, uint64_t value)
+{
+	Shm *shm = consensus->shm;
+	Reply reply = {
+		.sequence = sequence, .generation = generation, .status = status, .value = value};
+
+	if (FAULT(answer_to_successor))
+		reply.generation = atomic_load(&shm->heads[slot].generation);
+	reply_put(shm, shm->raft_replies, slot, &reply);
+	reply_wake(shm, slot);
 	consensus->did_something = true;
+}
+
+void
+intake_count(Consensus *consensus, uint32_t slot, uint32_t generation, int32_t more)
+{
+	Intake *intake = &consensus->intakes[slot];
+
+	if (slot != OWN_SLOT && intake->generation == generation)
+		intake->outstanding += (uint32_t) more;
 }
 
 /* Takes memory back from backends that sit on it while others wait for it. */
@@ -303,12 +365,12 @@ intake_tick(Consensus *consensus)
 		uint32_t received = intake->received;
 
 		if (intake->buffer == NULL || received == intake->first.total_length ||
-			consensus->now_ns - intake->touched_ns < consensus->options.election_ns)
+			consensus->now_ns - intake->touched_ns < consensus->election_ns)
 			continue;
 		stop_collecting(consensus, intake);
 		intake->received = received;
 		intake->skip = intake->first.total_length - received;
-		refuse(consensus, slot, intake->first.sequence, intake->generation, RUSD_TOO_MANY_REQUESTS);
+		refuse(consensus, slot, intake, intake->first.sequence, RUSD_TOO_MANY_REQUESTS);
 	}
 }
 
@@ -318,6 +380,8 @@ intake_forget_slot(void *arg, uint32_t slot)
 	Consensus *consensus = arg;
 
 	stop_collecting(consensus, &consensus->intakes[slot]);
+	requests_forget_slot(consensus, slot);
+	reads_forget_slot(consensus, slot);
 	memset(&consensus->intakes[slot], 0, sizeof(consensus->intakes[slot]));
 	consensus->todo[slot / 64] &= ~(UINT64_C(1) << (slot % 64));
 }

@@ -12,12 +12,14 @@
 #include "rusd.h"
 
 #include "consensus_int.h"
+#include "raft/change.h"
 #include "utils/log.h"
 
-/* What backends may propose, and what each may do. */
-#define KIND_ALLOWED 1
-#define KIND_LOCAL 2    /* a request to this member's applier, without an index */
+/* What may be proposed, and what each may do. */
+#define KIND_ALLOWED 1  /* of backends */
+#define KIND_LOCAL 2    /* a request to this member, without an index */
 #define KIND_MAY_FREE 4 /* PROPOSAL_FREES_SPACE is believed */
+#define KIND_OWN 8      /* of raft itself */
 
 static const uint8_t kinds[ENTRY_KIND_END] = {
 	[ENTRY_PUT] = KIND_ALLOWED,
@@ -25,6 +27,9 @@ static const uint8_t kinds[ENTRY_KIND_END] = {
 	[ENTRY_TXN] = KIND_ALLOWED | KIND_MAY_FREE,
 	[ENTRY_COMPACT] = KIND_ALLOWED | KIND_MAY_FREE,
 	[ENTRY_ALARM] = KIND_ALLOWED | KIND_MAY_FREE,
+	[ENTRY_MEMBER] = KIND_ALLOWED,
+	[ENTRY_MEMBER_ATTRIBUTES] = KIND_OWN,
+	[ENTRY_READ_INDEX] = KIND_ALLOWED | KIND_LOCAL,
 	[ENTRY_DEFRAGMENT] = KIND_ALLOWED | KIND_LOCAL | KIND_MAY_FREE,
 };
 
@@ -37,6 +42,7 @@ static const uint8_t kinds[ENTRY_KIND_END] = {
 #define SHORT_GAP_NS UINT64_C(10000000000)
 
 static bool frees_space(const ProposalPiece *piece);
+static uint32_t count_learners(const RaftConfiguration *configuration);
 static bool pages_suffice(Consensus *consensus, const ProposalPiece *piece, uint64_t pages);
 
 bool
@@ -68,16 +74,74 @@ judge_proposal(Consensus *consensus, const ProposalPiece *piece, uint64_t *pages
 	if (piece->total_length > consensus->options.request_max)
 		return RUSD_REQUEST_TOO_LARGE;
 	*pages = 0;
-	if (judge_kind_is_local(piece->kind))
+	if (judge_kind_is_local(piece->kind) || (kinds[piece->kind] & KIND_OWN))
 		return RUSD_OK;
 	/* RAFT-40 */
 	if (raft->commit_index > raft->applied_index + APPLY_LAG_MAX)
 		return RUSD_TOO_MANY_REQUESTS;
+	/* Who leads looks at its own disk and cache. */
+	if (raft->role != ROLE_LEADER)
+		return RUSD_OK;
 	if (shm_disk_is_full(shm) && !frees_space(piece))
 		return RUSD_NOSPACE;
 	/* A backend's word for it, but no less than its bytes will take, and paths to them. */
 	*pages = Max(piece->frames_needed, PATH_PAGES + piece->total_length / SHM_FRAME_BYTES);
 	return pages_suffice(consensus, piece, *pages) ? RUSD_OK : RUSD_TOO_MANY_REQUESTS;
+}
+
+Status
+judge_forwarded(Consensus *consensus, const ProposalPiece *piece, uint64_t *pages)
+{
+	uint8_t kind = piece->kind < ENTRY_KIND_END ? kinds[piece->kind] : 0;
+
+	if ((kind & (KIND_ALLOWED | KIND_OWN)) == 0 || (kind & KIND_LOCAL) != 0)
+		return RUSD_INVALID;
+	return judge_proposal(consensus, piece, pages);
+}
+
+/*
+ * CLUSTER-13, as far as the core's table tells.  Names, URLs and the ids of those that were removed are in the store: the
+ * backend has looked at them there, as of the configuration that it names; no change comes between.
+ */
+Status
+judge_change(const Consensus *consensus, const uint8_t *payload)
+{
+	const RaftConfiguration *configuration = &consensus->raft.configuration;
+	RaftChange change = raft_change_of_entry(0, payload);
+	uint32_t place = raft_configuration_find(configuration, change.member_id);
+	bool exists = place < configuration->member_count;
+	RaftConfiguration next = *configuration;
+	EntryMember entry;
+
+	memcpy(&entry, payload + sizeof(EntryHeader), sizeof(entry));
+	if (change.judged_at != configuration->index)
+		return RUSD_AGAIN;
+	if (change.kind == CHANGE_ADD_VOTER || change.kind == CHANGE_ADD_LEARNER)
+	{
+		if (exists)
+			return RUSD_MEMBER_EXISTS;
+		if (change.kind == CHANGE_ADD_LEARNER &&
+			count_learners(configuration) >= entry.max_learners)
+			return RUSD_TOO_MANY_LEARNERS;
+	}
+	else if (!exists)
+		return RUSD_MEMBER_NOT_FOUND;
+	if (change.kind == CHANGE_PROMOTE && !configuration->members[place].is_learner)
+		return RUSD_MEMBER_NOT_LEARNER;
+	if (change.kind == CHANGE_PROMOTE && !raft_learner_is_ready(&consensus->raft, change.member_id))
+		return RUSD_LEARNER_NOT_READY;
+	/* What is left: the only voter is to be removed, or the table is full. */
+	return raft_configuration_change(&next, &change) == RUSD_OK ? RUSD_OK : RUSD_NOT_ENOUGH_STARTED;
+}
+
+static uint32_t
+count_learners(const RaftConfiguration *configuration)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < configuration->member_count; i++)
+		count += configuration->members[i].is_learner != 0;
+	return count;
 }
 
 /*

@@ -1,6 +1,2 @@
-SERVER_OBJS += src/backend/consensus/consensus.o
-SERVER_OBJS += src/backend/consensus/intake.o
-SERVER_OBJS += src/backend/consensus/judge.o
-SERVER_OBJS += src/backend/consensus/append.o
-SERVER_OBJS += src/backend/consensus/raftmain.o
-SERVER_OBJS += src/backend/consensus/publication.o
+SERVER_OBJS += $(addprefix src/backend/consensus/, consensus.o tell.o intake.o judge.o append.o inbox.o outbox.o)
+SERVER_OBJS += $(addprefix src/backend/consensus/, forward.o requests.o reads.o own.o peers.o raftmain.o publication.o)

@@ -16,6 +16,9 @@
 #include "wal/recovery.h"
 
 #define NS_PER_MS UINT64_C(1000000)
+/* RAFT-52 */
+#define MESSAGE_BYTES ((uint64_t) 1 << 20)
+#define WINDOW_BYTES ((uint64_t) 16 << 20)
 
 does_not_return void
 raft_main(void)
@@ -23,7 +26,9 @@ raft_main(void)
 	ConsensusOptions options = {
 		.clock = &clock_os,
 		.heartbeat_ns = (uint64_t) config.heartbeat_interval * NS_PER_MS,
-		.election_ns = (uint64_t) config.election_timeout * NS_PER_MS,
+		.raft = {.election_ticks = (uint32_t) (config.election_timeout / config.heartbeat_interval),
+				 .window_bytes = WINDOW_BYTES,
+				 .message_bytes = MESSAGE_BYTES},
 		.request_max = consensus_request_max(&my_shm->layout),
 		.publication = publication_encode(MEMBER_PUBLISH, my_shm->recovered->member_id)};
 	Consensus *consensus;

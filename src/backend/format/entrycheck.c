@@ -31,7 +31,7 @@ typedef struct Walk
 
 static Status check_single(const uint8_t *ops, uint32_t length, OpKind kind);
 static Status check_transaction(const uint8_t *ops, uint32_t length);
-static Status check_member(const uint8_t *body, size_t length);
+static Status check_member(uint32_t kind, const uint8_t *body, size_t length);
 static bool op_is_sound(const uint8_t *ops, uint32_t offset, uint32_t length);
 static bool enter_transaction(Walk *walk, const OpHeader *header);
 static bool leave_branch(Walk *walk, const OpHeader *jump);
@@ -51,6 +51,7 @@ entry_check(uint32_t kind, const uint8_t *payload, size_t length)
 	{
 		case ENTRY_EMPTY:
 		case ENTRY_DEFRAGMENT:
+		case ENTRY_READ_INDEX:
 			return left == 0 ? RUSD_OK : RUSD_INVALID;
 		case ENTRY_PUT:
 			return check_single(body, (uint32_t) left, OP_PUT);
@@ -64,7 +65,7 @@ entry_check(uint32_t kind, const uint8_t *payload, size_t length)
 			return left == sizeof(EntryAlarm) ? RUSD_OK : RUSD_INVALID;
 		case ENTRY_MEMBER:
 		case ENTRY_MEMBER_ATTRIBUTES:
-			return check_member(body, left);
+			return check_member(kind, body, left);
 		case ENTRY_CLUSTER_VERSION:
 			return left > 0 ? RUSD_OK : RUSD_INVALID;
 		default:
@@ -197,14 +198,16 @@ leave_finished(Walk *walk)
 }
 
 static Status
-check_member(const uint8_t *body, size_t length)
+check_member(uint32_t kind, const uint8_t *body, size_t length)
 {
 	const EntryMember *member = (const EntryMember *) (const void *) body;
 	size_t offset = sizeof(*member);
 	uint64_t strings;
 	uint32_t string;
 
-	if (length < sizeof(*member) || member->action < MEMBER_ADD || member->action > MEMBER_PUBLISH)
+	if (length < sizeof(*member) || member->action < MEMBER_ADD ||
+		member->action > MEMBER_PUBLISH ||
+		(member->action == MEMBER_PUBLISH) != (kind == ENTRY_MEMBER_ATTRIBUTES))
 		return RUSD_INVALID;
 	strings = (uint64_t) 1 + member->peer_url_count + member->client_url_count;
 	for (uint64_t i = 0; i < strings; i++)

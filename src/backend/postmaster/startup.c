@@ -48,9 +48,8 @@ bootstrap(Shm *shm, char *message, size_t message_size)
 	ConfigUrl urls[16];
 	char *texts[16];
 	int count = config_urls(config.initial_advertise_peer_urls, urls, 16);
-	RaftConfiguration configuration = {.member_count = 1};
 	InitialEntry entry = {.kind = ENTRY_MEMBER};
-	NodeBootstrap start = {.configuration = &configuration, .entries = &entry, .entry_count = 1};
+	NodeBootstrap start = {.entries = &entry, .entry_count = 1};
 
 	if (config_check_bootstrap() != RUSD_OK)
 		_exit(EXIT_STOP);
@@ -59,7 +58,6 @@ bootstrap(Shm *shm, char *message, size_t message_size)
 		texts[i] = urls[i].text;
 	start.member_id = member_id_compute(texts, (uint32_t) count, config.initial_cluster_token);
 	start.cluster_id = cluster_id_compute(&start.member_id, 1);
-	configuration.members[0].id = start.member_id;
 	entry.payload = publication_encode(MEMBER_ADD, start.member_id);
 	log_info("starting a new cluster", LOG_ID("cluster-id", start.cluster_id),
 			 LOG_ID("local-member-id", start.member_id),

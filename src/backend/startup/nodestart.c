@@ -80,9 +80,10 @@ look_at_disk(NodeStart *start)
 static Status
 make_log(NodeStart *start, const NodeBootstrap *bootstrap)
 {
-	Status status = wal_initialize(
-		start->fs, start->shm->layout.wal_segment_bytes, bootstrap->cluster_id,
-		bootstrap->member_id, bootstrap->configuration, bootstrap->entries, bootstrap->entry_count);
+	static const RaftConfiguration nobody;
+	Status status =
+		wal_initialize(start->fs, start->shm->layout.wal_segment_bytes, bootstrap->cluster_id,
+					   bootstrap->member_id, &nobody, bootstrap->entries, bootstrap->entry_count);
 
 	return status == RUSD_OK ? status : fail(start, status, "could not make the log");
 }
@@ -106,6 +107,7 @@ recover(NodeStart *start)
 			return status;
 		found->applied_index = control->root.applied_index;
 		found->applied_term = control->root.applied_term;
+		found->applied_configuration = control->configuration;
 	}
 	status = wal_recover(start->fs, found, detail, sizeof(detail));
 	if (status != RUSD_OK)
@@ -156,7 +158,7 @@ first_control(NodeStart *start)
 	control->cluster_id = found->cluster_id;
 	control->member_id = found->member_id;
 	control->hard_state = found->hard_state;
-	control->configuration = found->configuration;
+	control->configuration = found->applied_configuration;
 	control->root = (RootState){.revision = 1,
 								.compacted = -1,
 								.compaction_done = -1,

@@ -77,6 +77,7 @@ static void publish_ready(WalSupply *supply, uint64_t sequence, uint32_t salt);
 static void no_room(WalSupply *supply);
 static size_t removable(const WalSupply *supply);
 static Status remove_oldest(WalSupply *supply);
+static void tell_compacted(WalSupply *supply);
 static void forget_oldest(WalSupply *supply);
 
 Status
@@ -339,6 +340,7 @@ begin_file(WalSupply *supply)
 	}
 	if (removable(supply) > 0)
 	{
+		tell_compacted(supply);
 		status = take_over(supply, supply->segments[0].sequence, supply->segments[0].name_index);
 		if (status == RUSD_OK)
 			forget_oldest(supply);
@@ -525,11 +527,20 @@ remove_oldest(WalSupply *supply)
 	int result;
 
 	wal_segment_name(name, supply->segments[0].sequence, supply->segments[0].name_index);
+	tell_compacted(supply);
 	result = supply->fs->unlink(supply->fs, name);
 	if (result < 0 && result != -ENOENT)
 		return fs_status(result);
 	forget_oldest(supply);
 	return RUSD_OK;
+}
+
+/* Raft is told before the oldest is gone: what it still has others sent is read where it lies. */
+static void
+tell_compacted(WalSupply *supply)
+{
+	atomic_store_explicit(&supply->shm->segments->compacted, supply->segments[1].first_index - 1,
+						  memory_order_release);
 }
 
 static void

@@ -17,6 +17,7 @@
 
 #include "format/entry.h"
 #include "port/fault.h"
+#include "raft/change.h"
 #include "wal_int.h"
 
 /* The end of a batch, and the last index of the log up to there. */
@@ -60,6 +61,9 @@ static Status take_batch(Recovery *recovery, const WalBatchHeader *batch);
 static Status take_entry(Recovery *recovery, const WalBatchHeader *batch,
 						 const WalRecordHeader *record);
 static void take_commit(Recovery *recovery, uint64_t index, uint64_t term);
+static void take_term(NodeRecovered *result, uint64_t index, uint64_t term);
+static Status take_change(Recovery *recovery, const WalRecordHeader *record);
+static void use_committed_changes(NodeRecovered *result);
 static void drop_voided_ends(Recovery *recovery, uint64_t index);
 static Status add_end(Recovery *recovery, uint64_t position);
 static Status finish(Recovery *recovery);
@@ -242,6 +246,13 @@ choose_start(Recovery *recovery)
 			result->last_term =
 				result->last_index == result->applied_index ? result->applied_term : 0;
 			result->hard_state = opening->hard_state;
+			if (result->applied_index == 0)
+				result->applied_configuration = opening->configuration;
+			result->configuration = result->applied_configuration;
+			result->change_count = 0;
+			result->run_count = 0;
+			if (result->last_index == result->applied_index && result->last_index > 0)
+				take_term(result, result->last_index, result->last_term);
 			result->last_regression = 0;
 			result->replay_position = 0;
 			recovery->position =
@@ -360,6 +371,7 @@ take_batch(Recovery *recovery, const WalBatchHeader *batch)
 			return status;
 	}
 	take_commit(recovery, batch->commit_index, batch->commit_term);
+	use_committed_changes(recovery->result);
 	return RUSD_OK;
 }
 
@@ -382,7 +394,60 @@ take_entry(Recovery *recovery, const WalBatchHeader *batch, const WalRecordHeade
 	if (record->index > result->applied_index && result->replay_position == 0)
 		result->replay_position = batch->position;
 	drop_voided_ends(recovery, record->index);
+	take_term(result, record->index, record->term);
+	return take_change(recovery, record);
+}
+
+/* The log ends with an entry of that index and term. */
+static void
+take_term(NodeRecovered *result, uint64_t index, uint64_t term)
+{
+	RaftRun *runs = result->runs;
+
+	while (result->run_count > 0 && runs[result->run_count - 1].first_index >= index)
+		result->run_count--;
+	if (result->run_count > 0 && runs[result->run_count - 1].term == term)
+		return;
+	if (result->run_count == RECOVERED_RUNS)
+	{
+		result->run_count--;
+		memmove(runs, runs + 1, result->run_count * sizeof(*runs));
+	}
+	runs[result->run_count++] = (RaftRun){.first_index = index, .term = term};
+}
+
+/* A change behind the checkpoint.  It may be voided yet; no more than a few are not known to be
+ * committed at a time, for a leader waits with one until the one before is. */
+static Status
+take_change(Recovery *recovery, const WalRecordHeader *record)
+{
+	NodeRecovered *result = recovery->result;
+	const uint8_t *payload = (const uint8_t *) (record + 1);
+
+	while (result->change_count > 0 &&
+		   result->changes[result->change_count - 1].index >= record->index)
+		result->change_count--;
+	if (record->kind != ENTRY_MEMBER || record->index <= result->applied_index)
+		return RUSD_OK;
+	if (entry_check(record->kind, payload, record->length) != RUSD_OK ||
+		result->change_count == RAFT_CHANGES_MAX)
+		return damaged(recovery, "the change of members of index %" PRIu64 " makes no sense",
+					   record->index);
+	result->changes[result->change_count++] = raft_change_of_entry(record->index, payload);
 	return RUSD_OK;
+}
+
+static void
+use_committed_changes(NodeRecovered *result)
+{
+	while (result->change_count > 0 && result->changes[0].index <= result->hard_state.commit_index)
+	{
+		/* What is refused changes nothing. */
+		(void) raft_configuration_change(&result->configuration, &result->changes[0]);
+		result->change_count--;
+		memmove(result->changes, result->changes + 1,
+				result->change_count * sizeof(result->changes[0]));
+	}
 }
 
 static void
@@ -461,6 +526,7 @@ finish(Recovery *recovery)
 					   "), but says that index %" PRIu64 " is committed",
 					   result->last_index, recovery->position, hard_state->commit_index);
 	take_commit(recovery, result->applied_index, result->applied_term);
+	use_committed_changes(result);
 	for (size_t i = recovery->end_first; i < recovery->end_first + recovery->end_count; i++)
 	{
 		if (recovery->ends[i].last_index <= hard_state->commit_index || FAULT(replay_past_commit))
@@ -468,7 +534,6 @@ finish(Recovery *recovery)
 	}
 	result->cluster_id = recovery->newest.cluster_id;
 	result->member_id = recovery->newest.member_id;
-	result->configuration = recovery->newest.configuration;
 	result->next_sequence = recovery->names[recovery->last].sequence + 1;
 	return RUSD_OK;
 }

@@ -12,7 +12,8 @@
  *	  CLUSTER_VERSION	a string
  *
  * DEFRAGMENT is proposed by a backend like these and checked like them (an EntryHeader and nothing else), but it is local: raft appends it
- * without an index and sends it to nobody; wal_reader_next hands it to the applier in its place in the log.
+ * without an index and sends it to nobody; wal_reader_next hands it to the applier in its place in the log.  READ_INDEX is put into the ring in
+ * the same way and never reaches the log: raft answers it with the index in Reply.value.
  *
  * Ops lie one behind the other, each an OpHeader, its bytes (key, range end, value, in this order) and padding
  * to 8.  A transaction is a straight program: OP_TXN carries its compares (OP_COMPARE) behind it; if they hold, the
@@ -33,7 +34,7 @@ typedef enum EntryKind
 #define RUSD_ENTRY(number, symbol, name, replicated) ENTRY_##symbol = number,
 #include "format/entrylist.h"
 #undef RUSD_ENTRY
-	ENTRY_KIND_END = 66
+	ENTRY_KIND_END = 67
 } EntryKind;
 
 /* "unknown" for a number that is not on the list. */
@@ -122,7 +123,12 @@ typedef struct EntryMember
 	uint32_t name_length; /* the same that stands before the name */
 	uint32_t peer_url_count;
 	uint32_t client_url_count;
+	/* MEMBER: index of the configuration by which this change was judged right (ControlState.configuration_index).  It
+	 * takes effect on that one only, on every member, so nothing that was looked at can have changed. */
+	uint64_t judged_at;
 } EntryMember;
+
+StaticAssert(sizeof(EntryMember) == 40, "disk format");
 
 /* One op, decoded: pointers into the payload. */
 typedef struct Op

@@ -46,6 +46,8 @@ typedef struct ControlState
 	uint64_t voters_count;
 	uint64_t role; /* RaftRole */
 	uint64_t is_learner;
+	uint64_t
+		configuration_index; /* of the configuration in use: who proposes a change of members has judged it by that */
 	/* The only voter, its first entry of the term and the entry that made it the only one applied:
 	 * reads need no round (design, "A read"). */
 	uint64_t reads_are_local;
@@ -119,6 +121,7 @@ typedef struct ShmWalSegments
 	_Atomic uint32_t no_room;    /* the file system refused the last preallocation: proposals are
 								  * refused, those that free space excepted */
 	_Atomic uint64_t count;      /* segment files that exist */
+	_Atomic uint64_t compacted;  /* entries up to this index are not all in them any more */
 	_Atomic uint64_t sync_count; /* fdatasyncs done, and the time they took in all; for metrics */
 	_Atomic uint64_t sync_ns;
 } ShmWalSegments;

@@ -21,8 +21,8 @@ typedef struct NodeBootstrap
 {
 	uint64_t cluster_id;
 	uint64_t member_id; /* its own */
-	const RaftConfiguration *configuration;
-	/* What makes the members known, in the order of their indexes from 1; of term 1, committed. */
+	/* What makes the members, each judged by the configuration that the one before it leaves, in the order of
+	 * their indexes from 1; of term 1, committed. */
 	const InitialEntry *entries;
 	uint32_t entry_count;
 } NodeBootstrap;

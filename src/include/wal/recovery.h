@@ -7,17 +7,23 @@
 #ifndef WAL_RECOVERY_H
 #define WAL_RECOVERY_H
 
-#include "format/walformat.h"
 #include "port/fs.h"
+#include "raft/raft.h"
+
+#define RECOVERED_RUNS 64
 
 /* Written by the startup process before any other is forked; read by all. */
 typedef struct NodeRecovered
 {
 	uint64_t cluster_id;
 	uint64_t member_id;
-	HardState hard_state; /* newest term, vote, commit known on disk */
-	RaftConfiguration configuration;
-	uint64_t last_index; /* of the log */
+	HardState hard_state;                 /* newest term, vote, commit known on disk */
+	RaftConfiguration configuration;      /* as of the commit index */
+	RaftChange changes[RAFT_CHANGES_MAX]; /* in the log behind the commit index */
+	uint32_t change_count;
+	uint32_t run_count;
+	RaftRun runs[RECOVERED_RUNS]; /* terms of the log, the newest, as RaftStart wants them */
+	uint64_t last_index;          /* of the log */
 	uint64_t last_term;
 	uint64_t
 		commit_position; /* end of the last batch up to which all entries are committed: a batch that also holds later ones than
@@ -31,11 +37,12 @@ typedef struct NodeRecovered
 	uint64_t next_sequence;   /* of the next segment to prepare */
 	uint64_t applied_index;   /* of the checkpoint */
 	uint64_t applied_term;
+	RaftConfiguration applied_configuration; /* of the checkpoint */
 } NodeRecovered;
 
 /*
  * Makes the first segment of a new log, durable when it returns.  entries: already encoded initial entries (the members of the
- * initial cluster), all of term 1, committed.
+ * initial cluster, added one after the other), all of term 1, committed.  configuration: the one before them.
  */
 typedef struct InitialEntry
 {
@@ -49,7 +56,8 @@ extern Status wal_initialize(FileOps *fs, uint64_t segment_bytes, uint64_t clust
 
 /*
  * Finds the end of the log and copies its last segment, as far as it is valid, into a fresh file with a new salt, which takes the place of the old one once
- * it is synced.  Fills *result, whose applied_index and applied_term the caller has set from the control record (0: the log from its first entry).  RUSD_DAMAGED with a sentence in
+ * it is synced.  Fills *result, whose applied_index, applied_term and applied_configuration the caller has set from the control record (0: the log from its first
+ * entry; the configuration before that one is in its first segment, and applied_configuration is set to it).  RUSD_DAMAGED with a sentence in
  * message: the log is damaged before a position that a later batch proves flushed, or does not reach from applied_index on.  RUSD_NOT_FOUND: there is no log.
  * Harmless to repeat, and to be killed in at any point.
  */

@@ -2,6 +2,7 @@
 #
 #	make check-sim                  SEEDS=2000 FIRST=1 JOBS=2: clusters of the node's real parts (doc/simulator.md)
 #	make check-sim FAULT=name       the same with a mistake switched in (src/include/port/faultlist.h)
+#	make check-sim-raft             SEEDS=500 FIRST=1: the consensus core alone
 #	make check-sim-wal              SEEDS=1000
 #	make check-sim-wal-long         200,000 seeds
 #	build/<variant>/test/sim/test_wal_crash --first 4711 --seeds 1     repeats one
@@ -30,11 +31,18 @@ endif
 check-sim: $(SIMULATOR)
 	@$< --seeds $(or $(SEEDS),2000) --first $(FIRST) --jobs $(JOBS) $(if $(FAULT),--fault $(FAULT))
 
+$(BUILD)/test/sim/test_raft_core: $(BUILD)/test/sim/test_raft_core.o $(BUILD)/test/unit/check_failed.o \
+		$(addprefix $(BUILD)/,$(patsubst %.c,%.o,$(wildcard src/backend/raft/*.c)))
+	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^
+
+check-sim-raft: $(BUILD)/test/sim/test_raft_core
+	@$< --seeds $(or $(SEEDS),500) --first $(FIRST)
+
 check-sim-wal: $(BUILD)/test/sim/test_wal_crash
 	@test/run-tap -t 1800 "$< --seeds $(or $(SEEDS),1000)"
 
 check-sim-wal-long: $(BUILD)/test/sim/test_wal_crash
 	@test/run-tap -t 3600 "$< --seeds 200000"
 
-.PHONY: check-sim check-sim-wal check-sim-wal-long
+.PHONY: check-sim check-sim-raft check-sim-wal check-sim-wal-long
 CHECK_TARGETS += check-sim-wal

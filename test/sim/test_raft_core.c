@@ -53,6 +53,7 @@ typedef struct Node
 {
 	uint64_t id;
 	bool alive, paused, stalled;
+	uint32_t doom; /* acts until it crashes; 0: it does not */
 	Raft raft;
 	RaftSpan spans[SPANS];
 	RaftRun runs[RUNS];
@@ -92,6 +93,9 @@ typedef struct World
 	bool cut[NODES][NODES];
 	uint32_t loss;
 	uint32_t trouble; /* in 400 steps */
+	uint32_t ticks;   /* percent of steps that are ticks: how fast time goes beside messages */
+	RaftOptions options;
+	uint32_t doom; /* percent of leaders and voters that crash soon after they have become that */
 	bool healing;
 	RaftUpdate update;
 } World;
@@ -251,8 +255,7 @@ start_node(World *world, Node *node)
 	RaftRun known[RUNS];
 	RaftStart start = {.member_id = node->id, .spans = node->spans, .span_capacity = SPANS};
 
-	start.options = (RaftOptions){
-		.election_ticks = 10, .ill_ticks = 25, .window_bytes = 8192, .message_bytes = 2048};
+	start.options = world->options;
 	start.runs = node->runs;
 	start.run_capacity = RUNS;
 	start.configuration = &configuration;
@@ -458,6 +461,8 @@ check_leader(World *world, Node *node)
 			 node->id, term);
 	world->leader_of_term[term] = node->id;
 	seen.leaders++;
+	if (!world->healing && sim_percent(&world->random, world->doom))
+		node->doom = 1 + (uint32_t) sim_below(&world->random, 25);
 	for (uint64_t index = 1; index <= world->committed_count; index++)
 	{
 		Entry entry;
@@ -536,6 +541,9 @@ take_update(World *world, Node *node, const Packet *packet)
 		RaftMessage message = update->messages[i];
 
 		/* The batch of this turn ends at the next multiple of 512. */
+		if (message.kind == MESSAGE_VOTE_ANSWER && !message.reject && !world->healing &&
+			node->doom == 0 && sim_percent(&world->random, world->doom))
+			node->doom = 1 + (uint32_t) sim_below(&world->random, 3);
 		if (message.depends_on == RAFT_AFTER_TURN)
 			message.depends_on = node->position + 512;
 		send_packet(node, &message);
@@ -706,29 +714,34 @@ act(World *world, Node *node)
 		free(packet.entries);
 		messages--;
 	}
-	if (what < 25)
+	if (what < (world->healing ? 25 : world->ticks))
 		step(world, node, &(RaftEvent){.kind = RAFT_TICK, .random = sim_random(&world->random)},
 			 NULL);
-	else if (what < 50)
+	else if (what < 65)
 		propose(world, node);
-	else if (what < 60)
+	else if (what < 75)
 		read_one(world, node);
-	else if (what < 62 && !world->healing)
+	else if (what < 77 && !world->healing)
 	{
 		step(world, node,
 			 &(RaftEvent){.kind = RAFT_TRANSFER, .member = sim_below(&world->random, NODES + 1)},
 			 NULL);
 		seen.transfers++;
 	}
-	else if (what < 63 && node->applied_index > 20 && node->flushed == node->position)
+	else if (what < 78 && node->applied_index > 20 && node->flushed == node->position)
 		step(world, node,
 			 &(RaftEvent){.kind = RAFT_COMPACTED,
 						  .index = node->applied_index - sim_below(&world->random, 20)},
 			 NULL);
-	else if (what < 75 && node->raft.snapshot.from != 0)
+	else if (what < 90 && node->raft.snapshot.from != 0)
 		install_snapshot(world, node);
 	end_turn(world, node);
 	release(world, node);
+	if (node->doom > 0 && --node->doom == 0)
+	{
+		crash_node(world, node);
+		start_node(world, node);
+	}
 }
 
 static void
@@ -794,6 +807,7 @@ heal(World *world)
 	for (int i = 0; i < NODES; i++)
 	{
 		world->nodes[i].paused = world->nodes[i].stalled = false;
+		world->nodes[i].doom = 0;
 		if (!world->nodes[i].alive)
 			start_node(world, &world->nodes[i]);
 	}
@@ -864,6 +878,12 @@ run_seed(World *world, uint64_t seed)
 	world->healing = false;
 	world->random = (SimRandom){seed};
 	voters = 1 + (uint32_t) sim_below(&world->random, 5);
+	world->doom = sim_percent(&world->random, 50) ? 0 : (uint32_t) sim_below(&world->random, 80);
+	world->ticks = 10 + (uint32_t) sim_below(&world->random, 50);
+	world->options.election_ticks = 5 + (uint32_t) sim_below(&world->random, 10);
+	world->options.ill_ticks = 25;
+	world->options.window_bytes = UINT64_C(1024) << sim_below(&world->random, 5);
+	world->options.message_bytes = UINT64_C(512) << sim_below(&world->random, 4);
 	world->trouble = 1 + (uint32_t) sim_below(&world->random, 40);
 	for (uint32_t i = 0; i < NODES; i++)
 	{
@@ -877,6 +897,7 @@ run_seed(World *world, uint64_t seed)
 		node->position = node->flushed = 4096;
 		node->base_index = node->base_term = 0;
 		node->paused = node->stalled = node->batch_hard_state = false;
+		node->doom = 0;
 		memset(&node->base, 0, sizeof(node->base));
 		for (uint32_t v = 0; v < voters; v++)
 			node->base.members[node->base.member_count++].id = v + 1;

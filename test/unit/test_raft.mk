@@ -1,3 +1,3 @@
 UNIT_TESTS += test_raft
-test_raft_OBJS := src/backend/raft/raft.o
+test_raft_OBJS := $(patsubst %.c,%.o,$(wildcard src/backend/raft/*.c))
 test_raft_EXTRA := test/unit/check_failed.o

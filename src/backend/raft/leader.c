@@ -128,14 +128,15 @@ raft_receive_heartbeat_answer(Raft *raft, const RaftMessage *message, RaftUpdate
 
 	if (progress == NULL)
 		return;
-	/* What was sent has not arrived; where only the disk there is slow, it has. */
-	if (progress->waited_ticks >= LOST_TICKS)
-		progress->waits = false;
-	if (progress->state == PROGRESS_REPLICATE && progress->waited_ticks >= LOST_TICKS &&
-		message->index + 1 < progress->next)
+	/*
+	 * What was sent is lost, or the answer is, or the disk there is slow.  It says what has arrived, so
+	 * nothing of that is sent again, but its answer is asked for.
+	 */
+	if (progress->waited_ticks >= LOST_TICKS && progress->state != PROGRESS_SNAPSHOT &&
+		(progress->waits || progress->match + 1 < progress->next))
 	{
 		progress->state = PROGRESS_PROBE;
-		progress->next = Max(progress->match, message->index) + 1;
+		progress->next = Min(progress->next, Max(progress->match, message->index) + 1);
 		progress->waits = false;
 	}
 	raft_confirm_reads(raft, update);
@@ -233,8 +234,9 @@ fill_entries(const Raft *raft, RaftProgress *progress, RaftMessage *message)
 	uint64_t end = progress->sent_end;
 
 	message->last_index = message->index;
-	if (progress->next > raft->appended_index)
-		return end;
+	if (progress->next > raft->appended_index ||
+		progress->sent_end - progress->acked_end >= raft->options.window_bytes)
+		return end; /* a probe with a full window asks only */
 	if (sizes_are_known(raft, progress->next))
 	{
 		uint32_t first = raft_spans_up_to(raft, message->index);

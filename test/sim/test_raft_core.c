@@ -247,6 +247,42 @@ commit_position(const Node *node, uint64_t commit_index)
 	return position;
 }
 
+/* What recovery finds out. */
+static void
+read_log(const Node *node, RaftStart *start, RaftRun *known)
+{
+	for (size_t i = 0; i < node->count; i++)
+	{
+		const Record *record = &node->log[i];
+
+		if (record->index == 0)
+		{
+			HardState commit = start->hard_state;
+
+			start->hard_state = record->hard_state;
+			if (commit.commit_index > start->hard_state.commit_index)
+			{
+				start->hard_state.commit_index = commit.commit_index;
+				start->hard_state.commit_term = commit.commit_term;
+			}
+		}
+		if (record->commit_index > start->hard_state.commit_index)
+		{
+			start->hard_state.commit_index = record->commit_index;
+			start->hard_state.commit_term = record->commit_term;
+		}
+		if (record->index == 0 || i < node->base_record)
+			continue;
+		while (start->known_run_count > 0 &&
+			   known[start->known_run_count - 1].first_index >= record->index)
+			start->known_run_count--;
+		if (start->known_run_count == 0 || known[start->known_run_count - 1].term != record->term)
+			known[start->known_run_count++] = (RaftRun){record->index, record->term};
+		start->last_index = record->index;
+		start->last_term = record->term;
+	}
+}
+
 static void
 start_node(World *world, Node *node)
 {
@@ -269,36 +305,7 @@ start_node(World *world, Node *node)
 	start.hard_state.commit_term = node->base_term;
 	if (node->base_index > 0)
 		known[start.known_run_count++] = (RaftRun){node->base_index, node->base_term};
-	for (size_t i = 0; i < node->count; i++)
-	{
-		const Record *record = &node->log[i];
-
-		if (record->index == 0)
-		{
-			HardState commit = start.hard_state;
-
-			start.hard_state = record->hard_state;
-			if (commit.commit_index > start.hard_state.commit_index)
-			{
-				start.hard_state.commit_index = commit.commit_index;
-				start.hard_state.commit_term = commit.commit_term;
-			}
-		}
-		if (record->commit_index > start.hard_state.commit_index)
-		{
-			start.hard_state.commit_index = record->commit_index;
-			start.hard_state.commit_term = record->commit_term;
-		}
-		if (record->index == 0 || i < node->base_record)
-			continue;
-		while (start.known_run_count > 0 &&
-			   known[start.known_run_count - 1].first_index >= record->index)
-			start.known_run_count--;
-		if (start.known_run_count == 0 || known[start.known_run_count - 1].term != record->term)
-			known[start.known_run_count++] = (RaftRun){record->index, record->term};
-		start.last_index = record->index;
-		start.last_term = record->term;
-	}
+	read_log(node, &start, known);
 	start.hard_state.term = Max(start.hard_state.term, start.last_term);
 	for (uint64_t index = node->base_index + 1; index <= start.last_index; index++)
 	{

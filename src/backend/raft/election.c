@@ -24,7 +24,7 @@
 
 static void become_leader(Raft *raft, RaftUpdate *update);
 static void count_votes(Raft *raft, RaftUpdate *update);
-static bool log_is_up_to_date(const Raft *raft, const RaftMessage *message);
+static bool is_up_to_date(const Raft *raft, const RaftMessage *message);
 static void answer_vote(Raft *raft, const RaftMessage *message, bool grant, RaftUpdate *update);
 static uint64_t vote_bit(const Raft *raft, uint64_t member_id);
 
@@ -172,7 +172,7 @@ become_leader(Raft *raft, RaftUpdate *update)
 /* Raft 3.6.1: "if the logs have last entries with different terms, the log with the later term is
  * more up-to-date.  If the logs end with the same term, whichever log is longer". */
 static bool
-log_is_up_to_date(const Raft *raft, const RaftMessage *message)
+is_up_to_date(const Raft *raft, const RaftMessage *message)
 {
 	return message->log_term > raft->last_term ||
 		   (message->log_term == raft->last_term && message->index >= raft->last_index);
@@ -182,7 +182,7 @@ log_is_up_to_date(const Raft *raft, const RaftMessage *message)
 void
 raft_receive_vote(Raft *raft, const RaftMessage *message, RaftUpdate *update)
 {
-	bool grant = log_is_up_to_date(raft, message);
+	bool grant = is_up_to_date(raft, message);
 
 	if (message->kind == MESSAGE_PRE_VOTE)
 		grant = grant && message->term > raft->hard_state.term && !raft_is_stalled(raft);

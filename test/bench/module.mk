@@ -19,3 +19,8 @@ $(BUILD)/test/bench/bench_ipc: $(BUILD)/test/bench/bench_ipc.o $(BUILD)/librusd.
 # Gets and puts of the tree alone: no log, no network.
 $(BUILD)/test/bench/bench_btree: $(BUILD)/test/bench/bench_btree.o $(BUILD)/librusd.a
 	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(SERVER_LIBS)
+
+# The consensus core alone.
+$(BUILD)/test/bench/bench_raft: $(BUILD)/test/bench/bench_raft.o $(BUILD)/test/unit/check_failed.o \
+		$(addprefix $(BUILD)/,$(patsubst %.c,%.o,$(wildcard src/backend/raft/*.c)))
+	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^

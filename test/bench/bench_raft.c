@@ -138,7 +138,7 @@ main(int argc, char **argv)
 	took = now_ns() - began;
 	Check(members[0].raft.commit_index == before + batch * batches);
 	printf("batches of %" PRIu64 ", three members: %.1f ns of processor for a committed entry (all "
-								 "three), %.1f ns for a step\n",
+		   "three), %.1f ns for a step\n",
 		   batch, took / (double) (batch * batches), took / (double) steps);
 	return 0;
 }

@@ -21,7 +21,7 @@ check-backends: $(BUILD)/rusd
 
 check-processes: $(BUILD)/rusd
 	@test/run-tap $(if $(V),-v) "test/cluster/processes.py --server $(BUILD)/rusd" "test/cluster/disk_full.py --server $(BUILD)/rusd" \
-		"test/cluster/full_cache.py --server $(BUILD)/rusd"
+		"test/cluster/full_cache.py --server $(BUILD)/rusd" "test/cluster/large_answer.py --server $(BUILD)/rusd"
 
 check-crash-long:
 	+@$(MAKE) --no-print-directory check-crash ROUNDS=1000

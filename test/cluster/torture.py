@@ -269,7 +269,7 @@ def replay_log(server, args):
     server.stop()
     fresh = os.path.join(server.directory, "replayed")
     shutil.copytree(server.data, fresh)
-    for name in glob.glob(os.path.join(fresh, "control*")) + [os.path.join(fresh, "data")]:
+    for name in glob.glob(os.path.join(fresh, "control*")) + glob.glob(os.path.join(fresh, "data.*")):
         if os.path.exists(name):
             os.unlink(name)
     os.rename(server.data, server.data + ".before")

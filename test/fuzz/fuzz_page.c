@@ -26,6 +26,7 @@ typedef struct Reader
 {
 	Shm *shm;
 	OneFile file;
+	Pager *pager;
 } Reader;
 
 static Status
@@ -33,9 +34,7 @@ wait_for_pager(PageAccess *access)
 {
 	Reader *reader = access->arg;
 
-	return pager_step(reader->shm, &reader->file.ops, 0, tree_page_is_sane) == RUSD_OK
-			   ? RUSD_OK
-			   : RUSD_TIMEOUT;
+	return pager_step(reader->pager) == RUSD_OK ? RUSD_OK : RUSD_TIMEOUT;
 }
 
 static void
@@ -138,6 +137,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	bytes = make_file(data, size);
 	reader.shm = shm;
 	one_file_init(&reader.file, bytes, (size_t) PAGES * PAGE_BYTES);
+	Check(pager_create(shm, &reader.file.ops, tree_page_is_sane, &reader.pager) == RUSD_OK);
 	access = (PageAccess){.shm = shm,
 						  .area = shm->areas[PROC_ESSENTIAL_COUNT],
 						  .slot = PROC_ESSENTIAL_COUNT,
@@ -156,6 +156,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		(void) tree_sum(&access, root, weigh, NULL, NULL, &sum);
 		(void) tree_check(&access, root, weigh, NULL, NULL, message, sizeof(message));
 	}
+	pager_destroy(reader.pager);
 	free(bytes);
 	return 0;
 }

@@ -10,8 +10,6 @@
  */
 #include "rusd.h"
 
-#include <fcntl.h>
-
 #include "btree/btree.h"
 #include "sim.h"
 #include "startup/startup.h"
@@ -87,7 +85,6 @@ member_init(World *world, uint32_t number)
 					   .clock_since = world->now,
 					   .clock_base = SIM_SECOND + sim_below(&world->chaos, 100 * SIM_SECOND),
 					   .sync_ns = 100 * SIM_US + sim_below(&world->chaos, 2 * SIM_MS),
-					   .data_file = -1,
 					   .shm = shm,
 					   .log = log};
 	member->disk = sim_disk_create(sim_random(&world->chaos));
@@ -104,13 +101,14 @@ drop_parts(Member *member)
 	if (member->walwriter != NULL)
 		wal_writer_destroy(member->walwriter);
 	applier_destroy(member->applier);
+	pager_destroy(member->pager);
 	if (member->checkpointer != NULL)
 		checkpointer_destroy(member->checkpointer);
 	member->consensus = NULL;
 	member->walwriter = NULL;
 	member->applier = NULL;
 	member->checkpointer = NULL;
-	member->data_file = -1;
+	member->pager = NULL;
 }
 
 void
@@ -160,7 +158,7 @@ wait_for_page(PageAccess *access)
 {
 	Member *member = access->arg;
 
-	(void) pager_step(member->shm, &member->disk->ops, member->data_file, tree_page_is_sane);
+	(void) pager_step(member->pager);
 	return member->disk->is_cut ? RUSD_IO : RUSD_OK;
 }
 
@@ -260,10 +258,7 @@ make_parts(Member *member)
 	if (status == RUSD_OK)
 		status = wal_writer_create(shm, fs, &member->clock, false, 0, &member->walwriter);
 	if (status == RUSD_OK)
-	{
-		member->data_file = fs->open(fs, "data", O_RDWR | O_CREAT);
-		status = fs_status(Min(member->data_file, 0));
-	}
+		status = pager_create(shm, fs, tree_page_is_sane, &member->pager);
 	if (status == RUSD_OK)
 		status = applier_create(shm, fs, &member->clock, member_access(member, PROC_APPLIER), -1,
 								&member->applier);
@@ -396,8 +391,7 @@ run_checkpointer(Member *member)
 static Status
 run_pager(Member *member)
 {
-	Status status =
-		pager_step(member->shm, &member->disk->ops, member->data_file, tree_page_is_sane);
+	Status status = pager_step(member->pager);
 
 	world_wake(member, PROC_PAGER, after(member, status == RUSD_OK ? 20 * SIM_US : PAGER_TICK_NS));
 	return status;

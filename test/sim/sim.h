@@ -272,7 +272,7 @@ struct Member
 	WalWriter *walwriter;
 	Applier *applier;
 	Checkpointer *checkpointer;
-	int data_file;
+	Pager *pager;
 	SimActor actors[SIM_ACTORS];
 	Client clients[SIM_CLIENTS];
 	MemberLog log;

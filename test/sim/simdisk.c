@@ -399,6 +399,16 @@ sim_unlink(FileOps *self, const char *name)
 	return 0;
 }
 
+static bool
+is_in(const char *folder, const char *name)
+{
+	size_t length = strlen(folder);
+
+	if (strcmp(folder, ".") == 0)
+		return strchr(name, '/') == NULL;
+	return strncmp(name, folder, length) == 0 && name[length] == '/';
+}
+
 /* Folders have no content of their own: they are there, and what matters is what is in them. */
 static int
 sim_mkdir(FileOps *self, const char *name)
@@ -413,14 +423,22 @@ static int
 sim_sync_dir(FileOps *self, const char *name)
 {
 	SimDisk *disk = (SimDisk *) self;
+	size_t kept = 0;
 
 	if (disk->is_cut || power_fails(disk))
 		return -EIO;
 	disk->now_ns += disk->stall_ns;
-	if (strcmp(name, ".") == 0)
-		return 0;
-	copy_names(&disk->durable, &disk->live);
-	disk->change_count = 0;
+	for (size_t i = 0; i < disk->change_count; i++)
+	{
+		const SimChange *change = &disk->changes[i];
+
+		/* From folder to folder: as journals do it, with the folder that it comes to. */
+		if (is_in(name, change->to[0] != '\0' ? change->to : change->from))
+			apply_change(&disk->durable, change);
+		else
+			disk->changes[kept++] = *change;
+	}
+	disk->change_count = kept;
 	return 0;
 }
 
@@ -428,7 +446,6 @@ static int
 sim_list(FileOps *self, const char *name, void (*visit)(void *arg, const char *entry), void *arg)
 {
 	SimDisk *disk = (SimDisk *) self;
-	size_t prefix = strlen(name);
 
 	if (disk->is_cut)
 		return -EIO;
@@ -436,8 +453,8 @@ sim_list(FileOps *self, const char *name, void (*visit)(void *arg, const char *e
 	{
 		const char *entry = disk->live.names[i].name;
 
-		if (strncmp(entry, name, prefix) == 0 && entry[prefix] == '/')
-			visit(arg, entry + prefix + 1);
+		if (is_in(name, entry))
+			visit(arg, strcmp(name, ".") == 0 ? entry : entry + strlen(name) + 1);
 	}
 	return 0;
 }

@@ -41,7 +41,7 @@ typedef struct Node
 	Checkpointer *checkpointer;
 	Model model;
 	Random random;
-	int data_file;
+	Pager *pager;
 	Saved handed[CHECKPOINTS + 2]; /* in order */
 	uint32_t handed_count;
 	uint64_t now_ns;
@@ -65,9 +65,7 @@ wait_for_pager(PageAccess *access)
 {
 	Node *node = access->arg;
 
-	return pager_step(node->shm, node->fs, node->data_file, tree_page_is_sane) == RUSD_OK
-			   ? RUSD_OK
-			   : RUSD_TIMEOUT;
+	return pager_step(node->pager) == RUSD_OK ? RUSD_OK : RUSD_TIMEOUT;
 }
 
 static void
@@ -113,7 +111,7 @@ node_start(Node *node, MemoryFiles *files)
 	status = checkpointer_create(node->shm, node->fs, &test_clock, UINT64_MAX, UINT64_MAX,
 								 &node->checkpointer);
 	if (status == RUSD_OK)
-		node->data_file = node->fs->open(node->fs, "data", O_RDWR);
+		status = pager_create(node->shm, node->fs, tree_page_is_sane, &node->pager);
 	return status;
 }
 
@@ -124,6 +122,7 @@ node_stop(Node *node)
 		model_free(&node->handed[i].model);
 	model_free(&node->model);
 	checkpointer_destroy(node->checkpointer);
+	pager_destroy(node->pager);
 	space_destroy(node->space);
 	if (node->shm != NULL)
 		pages_shm_destroy(node->shm);
@@ -363,7 +362,7 @@ no_room_keeps_the_last_checkpoint(void **state)
 	node_work(&node, 100, 0);
 	assert_int_equal(node_checkpoint(&node), RUSD_OK);
 	durable = atomic_load(&node.shm->positions->durable_root);
-	assert_non_null(memory_files_bytes(files, "data", &bytes));
+	assert_non_null(memory_files_bytes(files, "data.0", &bytes));
 	memory_files_limit(files, bytes + 8 * PAGE_BYTES);
 	node_work(&node, 200, 0);
 	assert_int_equal(node_checkpoint(&node), RUSD_NO_ROOM);
@@ -372,7 +371,7 @@ no_room_keeps_the_last_checkpoint(void **state)
 	assert_int_equal(atomic_load(&node.shm->requests->spare_wanted), 1);
 	assert_int_equal(atomic_load(&node.shm->requests->checkpoint_failed), 0);
 	/* Nothing of it is left behind the pages of the one before. */
-	assert_non_null(memory_files_bytes(files, "data", &after_bytes));
+	assert_non_null(memory_files_bytes(files, "data.0", &after_bytes));
 	assert_true(after_bytes <= bytes);
 	test_now_ns += UINT64_C(200000000);
 	assert_int_equal(node_checkpoint(&node), RUSD_NO_ROOM);
@@ -416,7 +415,7 @@ room_is_kept_for_checkpoints(void **state)
 	for (int i = 0; i < 300 && atomic_load(&requests->data_limit) == 0; i++)
 	{
 		assert_int_equal(checkpointer_step(node.checkpointer), RUSD_AGAIN);
-		assert_non_null(memory_files_bytes(files, "data", &before));
+		assert_non_null(memory_files_bytes(files, "data.0", &before));
 		if (atomic_load(&requests->data_limit) == 0)
 		{
 			assert_true(before >= (FRAMES - node.root.frames_free + 4) * PAGE_BYTES);
@@ -445,7 +444,7 @@ room_is_kept_for_checkpoints(void **state)
 	test_now_ns += UINT64_C(5000000000);
 	(void) checkpointer_step(node.checkpointer);
 	assert_int_equal(atomic_load(&requests->data_limit), 0);
-	assert_non_null(memory_files_bytes(files, "data", &bytes));
+	assert_non_null(memory_files_bytes(files, "data.0", &bytes));
 	assert_true(bytes > before);
 	node_stop(&node);
 	memory_files_destroy(files);
@@ -540,7 +539,7 @@ the_file_shrinks_but_not_under_an_old_reader(void **state)
 	model_copy(&node.handed[0].model, &old);
 	model_copy(&old, &after.model);
 	atomic_store(&after.shm->areas[PROC_ESSENTIAL_COUNT]->snapshot_pins[0], after.root.number);
-	assert_non_null(memory_files_bytes(files, "data", &high));
+	assert_non_null(memory_files_bytes(files, "data.0", &high));
 	while (after.model.count > 3)
 	{
 		TreeKey key = model_key(&after.model.cells[0]);
@@ -564,7 +563,7 @@ the_file_shrinks_but_not_under_an_old_reader(void **state)
 		node_publish(&after);
 		assert_int_equal(node_checkpoint(&after), RUSD_OK);
 	}
-	assert_non_null(memory_files_bytes(files, "data", &low));
+	assert_non_null(memory_files_bytes(files, "data.0", &low));
 	assert_true(low < high);
 	assert_true(low >= space_pages_used(after.space) * PAGE_BYTES);
 	model_free(&old);
@@ -590,7 +589,7 @@ every_damaged_byte_is_found(void **state)
 	assert_int_equal(node_start(&node, files), RUSD_OK);
 	node_work(&node, 100, 0);
 	assert_int_equal(node_checkpoint(&node), RUSD_OK);
-	data = memory_files_bytes(files, "data", &length);
+	data = memory_files_bytes(files, "data.0", &length);
 	assert_non_null(data);
 	for (uint64_t at = 0; at < PAGE_BYTES; at += 61)
 	{
@@ -630,7 +629,7 @@ misplaced_and_stale_pages_are_found(void **state)
 	assert_int_equal(node_start(&node, files), RUSD_OK);
 	node_work(&node, 200, 0);
 	assert_int_equal(node_checkpoint(&node), RUSD_OK);
-	data = memory_files_bytes(files, "data", &length);
+	data = memory_files_bytes(files, "data.0", &length);
 	assert_int_equal(node_start(&after, files), RUSD_OK);
 	root = after.root.keys.page;
 	other = root == 0 ? 1 : 0;
@@ -683,11 +682,11 @@ asking_for_a_free_page_loads_nothing(void **state)
 
 	/* Numbers that mean nothing, and pages that are free. */
 	ask(after.shm, slot, UINT64_MAX);
-	assert_int_equal(pager_step(after.shm, after.fs, after.data_file, tree_page_is_sane), RUSD_OK);
+	assert_int_equal(pager_step(after.pager), RUSD_OK);
 	ask(after.shm, slot, FRAMES + 1);
-	assert_int_equal(pager_step(after.shm, after.fs, after.data_file, tree_page_is_sane), RUSD_OK);
+	assert_int_equal(pager_step(after.pager), RUSD_OK);
 	ask(after.shm, slot, FRAMES);
-	assert_int_equal(pager_step(after.shm, after.fs, after.data_file, tree_page_is_sane), RUSD_OK);
+	assert_int_equal(pager_step(after.pager), RUSD_OK);
 	assert_int_equal(atomic_load(&after.shm->page_meta[FRAMES - 1].state), PAGE_FREE);
 
 	/* A page that dies without ever having been loaded, and is asked for while it is taken back. */
@@ -706,7 +705,7 @@ asking_for_a_free_page_loads_nothing(void **state)
 	atomic_store(&after.shm->areas[slot]->snapshot_pins[0], 0);
 	memory_files_on_read(files, reclaim_during_read, &after);
 	ask(after.shm, slot, victim + 1);
-	assert_int_equal(pager_step(after.shm, after.fs, after.data_file, tree_page_is_sane), RUSD_OK);
+	assert_int_equal(pager_step(after.pager), RUSD_OK);
 	/* [pagecache-7]: not under the pager's hands, but afterwards. */
 	assert_int_equal(atomic_load(&after.shm->page_meta[victim].state), PAGE_RESIDENT);
 	free_frames = space_frames_free(after.space);
@@ -813,7 +812,7 @@ a_damaged_map_is_refused(void **state)
 	node_work(&node, 100, 0);
 	assert_int_equal(node_checkpoint(&node), RUSD_OK);
 	assert_int_equal(control_read(node.fs, &record), RUSD_OK);
-	bytes = memory_files_bytes(files, record.map_file == 0 ? "map.0" : "map.1", &length);
+	bytes = memory_files_bytes(files, record.map_file == 0 ? "map.0.0" : "map.0.1", &length);
 	assert_non_null(bytes);
 	for (uint64_t at = 0; at < length; at++)
 	{

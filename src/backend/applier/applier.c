@@ -13,7 +13,6 @@
 #include "ipc/inject.h"
 #include "raft/change.h"
 #include "utils/log.h"
-#include "wal/recovery.h"
 
 /* How often all slots are looked at, whatever their marks say. */
 #define LOOK_NS UINT64_C(100000000)
@@ -60,6 +59,10 @@ applier_create(Shm *shm, FileOps *fs, const ClockOps *clock, PageAccess access, 
 	applier->clock = clock;
 	applier->log_position = recovered->replay_position;
 	applier->configuration = recovered->applied_configuration;
+	applier->log_begin = recovered->log_begin;
+	applier->quota = quota;
+	applier->fs = fs;
+	applier->access = access;
 	applier->warn_after_ns = WARN_AFTER_NS;
 	status = make_store(applier, fs, access, quota);
 	if (status == RUSD_OK)
@@ -69,6 +72,7 @@ applier_create(Shm *shm, FileOps *fs, const ClockOps *clock, PageAccess access, 
 		applier_destroy(applier);
 		return status;
 	}
+	shm_configuration_write(shm, &applier->configuration);
 	(void) store_publish(applier->store);
 	*result = applier;
 	return RUSD_OK;
@@ -79,8 +83,10 @@ applier_destroy(Applier *applier)
 {
 	if (applier == NULL)
 		return;
-	wal_reader_destroy(applier->reader);
+	if (applier->reader != NULL)
+		wal_reader_destroy(applier->reader);
 	store_destroy(applier->store);
+	free(applier->install.incoming);
 	free(applier->later);
 	free(applier);
 }
@@ -101,7 +107,11 @@ change_configuration(Applier *applier, const WalRecord *record)
 {
 	RaftChange change = raft_change_of_entry(record->header.index, record->payload);
 
-	return raft_configuration_change(&applier->configuration, &change) == RUSD_OK;
+	if (raft_configuration_change(&applier->configuration, &change) != RUSD_OK)
+		return false;
+	/* Before the root of its entry: whoever has that, has this or a later one. */
+	shm_configuration_write(applier->shm, &applier->configuration);
+	return true;
 }
 
 static void
@@ -243,6 +253,18 @@ apply_batch(Applier *applier, bool *did)
 	return RUSD_OK;
 }
 
+static Status
+work(Applier *applier, bool *did)
+{
+	Status status = applier->lacking > 0 ? RUSD_OK : apply_batch(applier, did);
+
+	if (status == RUSD_OK)
+		*did |= checkpointer_serve(applier);
+	if (status == RUSD_OK)
+		status = upkeep_step(applier, did);
+	return status;
+}
+
 Status
 applier_step(Applier *applier)
 {
@@ -252,11 +274,9 @@ applier_step(Applier *applier)
 
 	slots_forget_dead(applier);
 	holders_step(applier, now);
-	status = applier->lacking > 0 ? RUSD_OK : apply_batch(applier, &did);
-	if (status != RUSD_OK)
-		return status;
-	did |= checkpointer_serve(applier);
-	status = upkeep_step(applier, &did);
+	status = install_step(applier, &did);
+	if (status == RUSD_OK && !install_is_under_way(applier))
+		status = work(applier, &did);
 	if (status != RUSD_OK)
 		return status;
 	if (!did || now - applier->looked_ns >= LOOK_NS)

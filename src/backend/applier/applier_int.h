@@ -10,7 +10,9 @@
 #include "applier/applier.h"
 #include "format/entry.h"
 #include "pagecache/checkpoint.h"
+#include "snapshot/snapshot.h"
 #include "store/store.h"
+#include "wal/recovery.h"
 #include "wal/wal.h"
 
 /* A batch is published and answered as one: neither too long a wait nor too many publications. */
@@ -42,14 +44,26 @@ typedef enum DefragmentState
 	DEFRAGMENT_CHECKPOINT_AFTER /* so that the tail can be cut */
 } DefragmentState;
 
+typedef enum InstallPhase
+{
+	INSTALL_NONE,
+	INSTALL_DISK,    /* until the checkpointer has made it durable */
+	INSTALL_READERS, /* until nobody reads the state before it */
+	INSTALL_PAGER    /* until no frame is being loaded */
+} InstallPhase;
+
 struct Applier
 {
 	Shm *shm;
+	FileOps *fs;
 	const ClockOps *clock;
+	PageAccess access;
+	int64_t quota;
 	Store *store;
 	WalReader *reader;
 	uint64_t log_position; /* end of the last applied entry's batch */
-	RaftConfiguration configuration;
+	LogBegin log_begin;
+	RaftConfiguration configuration; /* as of the applied index */
 	uint64_t warn_after_ns;
 	uint32_t deaths_seen;
 	uint64_t looked_ns; /* when all slots were looked at for waiters */
@@ -59,6 +73,15 @@ struct Applier
 	bool forced; /* nothing can be taken back any more: it is tried with what there is */
 	bool warned_short;
 	uint64_t lacking; /* frames that must be free before it is looked at again; 0: none is short */
+	/* install.c */
+	struct
+	{
+		InstallPhase phase;
+		InstallOrder order;
+		SnapshotIncoming *incoming;
+		RootState root; /* as it will be durable */
+		uint64_t readers_since_ns;
+	} install;
 	/* holders.c */
 	struct
 	{
@@ -103,11 +126,22 @@ extern Status room_for(Applier *applier, const WalRecord *record, bool *fits);
 /* One step towards it. */
 extern Status room_step(Applier *applier, bool *did);
 
+/* install.c: a received snapshot. */
+extern Status install_step(Applier *applier, bool *did);
+/* Nothing else is done to the store meanwhile. */
+extern bool install_is_under_way(const Applier *applier);
+/* All pins must go, and had so much time. */
+extern bool install_waits_for_readers(const Applier *applier, uint64_t now, uint64_t patience_ns);
+
 /* holders.c: backends that do not let go of pages that others want. */
 extern void holders_step(Applier *applier, uint64_t now);
 
 /* upkeep.c: what is done between batches. */
 extern bool checkpointer_serve(Applier *applier);
+/* What is in shm->checkpoint_root answers that root_wanted. */
+extern void root_give(Applier *applier, uint64_t wanted);
+/* Term and vote as this member knows them at least, commit as root tells. */
+extern HardState hard_state(const Applier *applier, const RootState *root);
 /* If a checkpoint can give pages back. */
 extern void checkpoint_ask(Applier *applier);
 /* A slice of compaction, if there is one and frames for it. */

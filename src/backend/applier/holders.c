@@ -33,22 +33,22 @@ take_marks(Applier *applier, uint64_t now)
 		atomic_load_explicit(&applier->shm->root->oldest_allowed_root, memory_order_relaxed);
 }
 
-/* The oldest root that this slot should have let go of by now; UINT64_MAX: none. */
+/* The oldest root that this slot should have let go of by now; UINT64_MAX: none.  all: of any root. */
 static uint64_t
-overdue(const Applier *applier, uint32_t slot)
+overdue(const Applier *applier, uint32_t slot, bool all)
 {
 	const BackendArea *area = applier->shm->areas[slot];
 	uint64_t results = atomic_load_explicit(&area->result_pin, memory_order_relaxed);
 	uint64_t oldest = UINT64_MAX;
 
 	/* A root that was no longer the newest then. */
-	if ((results & 0xffff) != 0 && results >> 16 < applier->past.root)
+	if ((results & 0xffff) != 0 && (all || results >> 16 < applier->past.root))
 		oldest = results >> 16;
 	for (int pin = 0; pin < SNAPSHOT_PINS; pin++)
 	{
 		uint64_t root = atomic_load_explicit(&area->snapshot_pins[pin], memory_order_relaxed);
 
-		if (root != 0 && root < applier->past.allowed)
+		if (root != 0 && (all || root < applier->past.allowed))
 			oldest = Min(oldest, root);
 	}
 	return oldest;
@@ -61,14 +61,16 @@ holders_step(Applier *applier, uint64_t now)
 	_Atomic uint64_t *named = &shm->requests->backend_to_kill;
 	uint64_t name = atomic_load_explicit(named, memory_order_relaxed);
 	uint64_t oldest = UINT64_MAX;
+	bool all;
 
 	take_marks(applier, now);
 	if (name != 0 && slot_is_live(shm, (uint32_t) (name >> 32), (uint32_t) name))
 		return; /* it will be */
 	if (name != 0)
 		atomic_store_explicit(named, 0, memory_order_relaxed);
+	all = install_waits_for_readers(applier, now, PATIENCE_NS);
 	if (applier->past.ns == 0 || now - applier->holders_looked_ns < LOOK_NS ||
-		!frames_are_short(applier))
+		!(all || frames_are_short(applier)))
 		return;
 	applier->holders_looked_ns = now;
 	name = 0;
@@ -80,7 +82,7 @@ holders_step(Applier *applier, uint64_t now)
 
 		if (!slot_is_live(shm, slot, generation))
 			continue;
-		root = overdue(applier, slot);
+		root = overdue(applier, slot, all);
 		if (root >= oldest)
 			continue;
 		oldest = root;

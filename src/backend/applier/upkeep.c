@@ -54,11 +54,10 @@ checkpoint_has_failed(const Applier *applier)
  * Term and vote as this member's log has them at least: what is newer is in the log behind this
  * root.  The applied entry is committed, in its term.
  */
-static HardState
-hard_state(const Applier *applier)
+HardState
+hard_state(const Applier *applier, const RootState *root)
 {
 	const Shm *shm = applier->shm;
-	const RootState *root = store_root(applier->store);
 	HardState state = shm->recovered->hard_state;
 	ControlState control;
 
@@ -90,12 +89,21 @@ checkpointer_serve(Applier *applier)
 		return false;
 	store_hand_over(applier->store, handed);
 	handed->log_position = applier->log_position;
-	handed->hard_state = hard_state(applier);
+	handed->hard_state = hard_state(applier, store_root(applier->store));
+	handed->generation =
+		atomic_load_explicit(&shm->positions->data_generation, memory_order_relaxed);
+	handed->log_begin = applier->log_begin;
 	handed->configuration = applier->configuration;
-	/* Pairs with the checkpointer's acquire: all of the above is there. */
-	atomic_store_explicit(&handed->root_given, wanted, memory_order_release);
-	latch_set(&shm->latches[PROC_CHECKPOINTER]);
+	root_give(applier, wanted);
 	return true;
+}
+
+void
+root_give(Applier *applier, uint64_t wanted)
+{
+	/* Pairs with the checkpointer's acquire: all of what is handed over is there. */
+	atomic_store_explicit(&applier->shm->checkpoint_root->root_given, wanted, memory_order_release);
+	latch_set(&applier->shm->latches[PROC_CHECKPOINTER]);
 }
 
 bool

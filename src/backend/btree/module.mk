@@ -7,4 +7,5 @@ SERVER_OBJS += src/backend/btree/treepage.o
 SERVER_OBJS += src/backend/btree/treepath.o
 SERVER_OBJS += src/backend/btree/treesearch.o
 SERVER_OBJS += src/backend/btree/treesum.o
+SERVER_OBJS += src/backend/btree/treewalk.o
 SERVER_OBJS += src/backend/btree/treewrite.o

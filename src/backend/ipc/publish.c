@@ -41,6 +41,7 @@ static void read_words(const _Atomic uint64_t *change_count, const _Atomic uint6
 					   void *state, size_t bytes);
 
 StaticAssert(sizeof(ControlState) % sizeof(uint64_t) == 0, "ControlState is whole words");
+StaticAssert(sizeof(RaftConfiguration) % sizeof(uint64_t) == 0, "RaftConfiguration is whole words");
 StaticAssert(sizeof(RootState) % sizeof(uint64_t) == 0, "RootState is whole words");
 
 static void
@@ -122,6 +123,42 @@ void
 shm_root_read(const Shm *shm, RootState *state)
 {
 	read_words(&shm->root->change_count, shm->root->words, state, sizeof(*state));
+}
+
+void
+shm_configuration_write(Shm *shm, const RaftConfiguration *configuration)
+{
+	publish_words(&shm->configuration->change_count, shm->configuration->words, configuration,
+				  sizeof(*configuration));
+}
+
+uint64_t
+shm_configuration_read(const Shm *shm, RaftConfiguration *configuration)
+{
+	uint64_t count;
+
+	do
+	{
+		count = atomic_load_explicit(&shm->configuration->change_count, memory_order_acquire);
+		read_words(&shm->configuration->change_count, shm->configuration->words, configuration,
+				   sizeof(*configuration));
+	} while (count !=
+			 atomic_load_explicit(&shm->configuration->change_count, memory_order_relaxed));
+	return count;
+}
+
+void
+shm_install_write(Shm *shm, const InstallOrder *order)
+{
+	publish_words(&shm->requests->install_change_count, shm->requests->install_words, order,
+				  sizeof(*order));
+}
+
+void
+shm_install_read(const Shm *shm, InstallOrder *order)
+{
+	read_words(&shm->requests->install_change_count, shm->requests->install_words, order,
+			   sizeof(*order));
 }
 
 void

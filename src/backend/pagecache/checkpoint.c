@@ -18,7 +18,7 @@
 #include "ipc/shmem.h"
 #include "pagecache/checkpoint.h"
 #include "pagecache_int.h"
-#include "port/crc32c.h"
+#include "port/fault.h"
 #include "utils/log.h"
 
 #define RUN_PAGES 32         /* one write of at most 256 KiB */
@@ -35,9 +35,11 @@
 typedef enum CheckpointPhase
 {
 	PHASE_IDLE,
-	PHASE_ROOT,    /* asked the applier for a root */
-	PHASE_WRITE,   /* pages */
-	PHASE_SYNC,    /* map, data file */
+	PHASE_ROOT,  /* asked the applier for a root */
+	PHASE_WRITE, /* pages */
+	PHASE_SYNC,  /* map, data file */
+	/* instead of the last two, for a root whose pages were received: map, name of the data file */
+	PHASE_INCOMING,
 	PHASE_FLUSH,   /* waits for the log */
 	PHASE_CONTROL, /* control record; then everything that follows from it */
 } CheckpointPhase;
@@ -47,7 +49,8 @@ struct Checkpointer
 	Shm *shm;
 	FileOps *fs;
 	const ClockOps *clock;
-	int file;
+	int file;          /* the data file of record's generation */
+	int incoming_file; /* the one of new_record's, if that is another; else -1 */
 	uint64_t interval_ns;
 	uint64_t log_bytes;
 
@@ -60,6 +63,9 @@ struct Checkpointer
 	uint64_t reserve;    /* pages that the file must have blocks for beyond those in use; 0: off */
 	uint64_t grown;      /* pages that it has blocks for */
 	uint64_t grow_at_ns; /* after a lack of room: not before */
+	/* Generation whose files go when nobody reads its pages any more. */
+	uint64_t old_generation;
+	bool has_old;
 
 	/* under way */
 	uint64_t wanted; /* checkpoint_wanted that it answers */
@@ -77,11 +83,14 @@ struct Checkpointer
 };
 
 static int
-open_data_file(FileOps *fs)
+open_data_file(FileOps *fs, uint64_t generation)
 {
-	int file = fs->open(fs, DATA_FILE, O_RDWR | O_CREAT);
+	char name[DATA_NAME_BYTES];
+	int file;
 	int result;
 
+	data_file_name(name, generation);
+	file = fs->open(fs, name, O_RDWR | O_CREAT);
 	if (file < 0)
 		return file;
 	/* Whoever made it: its name must be durable before a control record speaks of what is in it. */
@@ -101,7 +110,7 @@ checkpointer_create(Shm *shm, FileOps *fs, const ClockOps *clock, uint64_t inter
 
 	if (checkpointer == NULL)
 		return RUSD_NO_MEMORY;
-	checkpointer->file = -1;
+	checkpointer->file = checkpointer->incoming_file = -1;
 	checkpointer->shm = shm;
 	checkpointer->fs = fs;
 	checkpointer->clock = clock;
@@ -113,7 +122,7 @@ checkpointer_create(Shm *shm, FileOps *fs, const ClockOps *clock, uint64_t inter
 	status = checkpointer->run == NULL ? RUSD_NO_MEMORY : control_read(fs, &checkpointer->record);
 	if (status == RUSD_OK)
 	{
-		checkpointer->file = open_data_file(fs);
+		checkpointer->file = open_data_file(fs, checkpointer->record.generation);
 		status = fs_status(Min(checkpointer->file, 0));
 	}
 	if (status != RUSD_OK)
@@ -136,6 +145,8 @@ checkpointer_destroy(Checkpointer *checkpointer)
 		return;
 	if (checkpointer->file >= 0)
 		checkpointer->fs->close(checkpointer->fs, checkpointer->file);
+	if (checkpointer->incoming_file >= 0)
+		checkpointer->fs->close(checkpointer->fs, checkpointer->incoming_file);
 	free(checkpointer->run);
 	free(checkpointer);
 }
@@ -177,7 +188,7 @@ grow_to(Checkpointer *checkpointer, uint64_t end)
 	if (size < 0)
 		return size;
 	/* Their part is small, and comes first. */
-	result = map_reserve(fs, end);
+	result = map_reserve(fs, checkpointer->record.generation, end);
 	if (result < 0)
 		return result;
 	result = -EOPNOTSUPP;
@@ -266,15 +277,36 @@ something_changed(const Checkpointer *checkpointer)
 	return root.number != checkpointer->record.root.number;
 }
 
+/* The applier has a received snapshot for us. */
+static bool
+install_is_wanted(const Checkpointer *checkpointer)
+{
+	return atomic_load_explicit(&checkpointer->shm->requests->generation_wanted,
+								memory_order_acquire) > checkpointer->record.generation;
+}
+
+static bool
+is_due(const Checkpointer *checkpointer, uint64_t now)
+{
+	uint64_t log =
+		atomic_load_explicit(&checkpointer->shm->positions->applied_position, memory_order_relaxed);
+	/* On a full disk a checkpoint is what gives room back. */
+	uint64_t interval = shm_disk_is_full(checkpointer->shm)
+							? Min(checkpointer->interval_ns, RETRY_NS)
+							: checkpointer->interval_ns;
+
+	return now - checkpointer->begun_ns >= interval ||
+		   (log > checkpointer->log_position &&
+			log - checkpointer->log_position > checkpointer->log_bytes);
+}
+
 static Status
 begin_if_due(Checkpointer *checkpointer)
 {
 	ShmRequests *requests = checkpointer->shm->requests;
 	uint64_t now = checkpointer->clock->monotonic_ns(checkpointer->clock);
-	uint64_t log =
-		atomic_load_explicit(&checkpointer->shm->positions->applied_position, memory_order_relaxed);
 	uint64_t done = atomic_load_explicit(&requests->checkpoint_done, memory_order_relaxed);
-	uint64_t interval;
+	bool install = install_is_wanted(checkpointer);
 	bool wanted;
 
 	/* Read before the root is asked for: the root has all that whoever wanted it had published. */
@@ -282,14 +314,9 @@ begin_if_due(Checkpointer *checkpointer)
 	wanted = checkpointer->wanted != done;
 	if (now < checkpointer->retry_ns)
 		return RUSD_AGAIN;
-	/* On a full disk a checkpoint is what gives room back. */
-	interval = shm_disk_is_full(checkpointer->shm) ? Min(checkpointer->interval_ns, RETRY_NS)
-												   : checkpointer->interval_ns;
-	if (!wanted && now - checkpointer->begun_ns < interval &&
-		(log <= checkpointer->log_position ||
-		 log - checkpointer->log_position <= checkpointer->log_bytes))
+	if (!install && !wanted && !is_due(checkpointer, now))
 		return RUSD_AGAIN;
-	if (!something_changed(checkpointer))
+	if (!install && !something_changed(checkpointer))
 	{
 		if (!wanted)
 			return RUSD_AGAIN;
@@ -331,7 +358,10 @@ take_root(Checkpointer *checkpointer)
 	checkpointer->new_record.root = given->root;
 	checkpointer->new_record.map_file = checkpointer->record.map_file == 0 ? 1 : 0;
 	checkpointer->new_record.map_bits = given->bitmap_bits;
-	checkpointer->phase = PHASE_WRITE;
+	checkpointer->new_record.generation = given->generation;
+	checkpointer->new_record.log_begin = given->log_begin;
+	checkpointer->phase =
+		given->generation == checkpointer->record.generation ? PHASE_WRITE : PHASE_INCOMING;
 	return RUSD_OK;
 }
 
@@ -438,9 +468,10 @@ write_pages(Checkpointer *checkpointer)
 static Status
 sync_pages(Checkpointer *checkpointer)
 {
-	Status status = map_write(checkpointer->fs, checkpointer->new_record.map_file,
-							  checkpointer->root.number, checkpointer->shm->checkpoint_bitmap,
-							  checkpointer->bits, &checkpointer->new_record.map_crc);
+	Status status = map_write(checkpointer->fs, checkpointer->record.generation,
+							  checkpointer->new_record.map_file, checkpointer->root.number,
+							  checkpointer->shm->checkpoint_bitmap, checkpointer->bits,
+							  &checkpointer->new_record.map_crc);
 
 	if (status != RUSD_OK)
 		return status;
@@ -449,6 +480,41 @@ sync_pages(Checkpointer *checkpointer)
 	if (checkpointer->fs->sync(checkpointer->fs, checkpointer->file) < 0 ||
 		INJECT_ERROR("checkpoint-sync"))
 		return RUSD_IO;
+	checkpointer->phase = PHASE_FLUSH;
+	return RUSD_OK;
+}
+
+/*
+ * The received file gets its name in the next generation.  Its content was synced by whoever received
+ * it.  Until the control record says so the generation does not count, so any of this may be done
+ * again, after a lack of room for the map or after a crash.
+ */
+static Status
+take_incoming(Checkpointer *checkpointer)
+{
+	FileOps *fs = checkpointer->fs;
+	ControlRecord *record = &checkpointer->new_record;
+	char name[DATA_NAME_BYTES];
+	int64_t result;
+	Status status;
+
+	record->map_file = 0;
+	status = map_write(fs, record->generation, record->map_file, checkpointer->root.number,
+					   checkpointer->shm->checkpoint_bitmap, checkpointer->bits, &record->map_crc);
+	if (status != RUSD_OK)
+		return status;
+	data_file_name(name, record->generation);
+	result = fs->rename(fs, INCOMING_DATA_NAME, name);
+	if (result == 0 || result == -ENOENT) /* an attempt before this one has renamed it */
+		result = fs->open(fs, name, O_RDWR);
+	if (result < 0)
+		return RUSD_IO;
+	if (checkpointer->incoming_file >= 0)
+		fs->close(fs, checkpointer->incoming_file);
+	checkpointer->incoming_file = (int) result;
+	if (fs->sync_dir(fs, ".") < 0)
+		return RUSD_IO;
+	checkpointer->used_end = checkpointer->bits;
 	checkpointer->phase = PHASE_FLUSH;
 	return RUSD_OK;
 }
@@ -491,10 +557,37 @@ cut_file(Checkpointer *checkpointer, uint64_t used_end)
 	return fs_status(fs->truncate(fs, checkpointer->file, pages * PAGE_BYTES));
 }
 
+/* The control record names the file of another generation. */
+static void
+change_file(Checkpointer *checkpointer)
+{
+	checkpointer->fs->close(checkpointer->fs, checkpointer->file);
+	checkpointer->file = checkpointer->incoming_file;
+	checkpointer->incoming_file = -1;
+	/* It was received with holes. */
+	checkpointer->grown = 0;
+	checkpointer->old_generation = checkpointer->record.generation;
+	checkpointer->has_old = true;
+}
+
+/* The applier tells that no reader is left of the generation before. */
+static Status
+remove_old(Checkpointer *checkpointer)
+{
+	uint64_t read =
+		atomic_load_explicit(&checkpointer->shm->positions->data_generation, memory_order_acquire);
+
+	if (!checkpointer->has_old || read != checkpointer->record.generation)
+		return RUSD_OK;
+	checkpointer->has_old = false;
+	return fs_status(data_files_remove(checkpointer->fs, checkpointer->old_generation));
+}
+
 static Status
 finish(Checkpointer *checkpointer)
 {
 	Shm *shm = checkpointer->shm;
+	bool is_install = checkpointer->new_record.generation != checkpointer->record.generation;
 	Status status;
 
 	INJECT("checkpoint-before-control");
@@ -502,6 +595,8 @@ finish(Checkpointer *checkpointer)
 	if (status != RUSD_OK)
 		return status;
 	INJECT("checkpoint-after-control");
+	if (is_install)
+		change_file(checkpointer);
 	checkpointer->record = checkpointer->new_record;
 	checkpointer->log_position = checkpointer->root_log_position;
 	atomic_store_explicit(&shm->positions->durable_root, checkpointer->root.number,
@@ -511,7 +606,8 @@ finish(Checkpointer *checkpointer)
 	checkpointer->phase = PHASE_IDLE;
 	checkpointer->failures = 0;
 	atomic_store_explicit(&shm->requests->spare_wanted, 0, memory_order_release);
-	status = cut_file(checkpointer, checkpointer->used_end);
+	if (!is_install)
+		status = cut_file(checkpointer, checkpointer->used_end);
 	atomic_store_explicit(&shm->requests->checkpoint_done, checkpointer->wanted,
 						  memory_order_release);
 	/* Pages can be used again, segments removed. */
@@ -534,7 +630,9 @@ turn(Checkpointer *checkpointer)
 	switch (checkpointer->phase)
 	{
 		case PHASE_IDLE:
-			status = keep_room(checkpointer);
+			status = remove_old(checkpointer);
+			if (status == RUSD_OK)
+				status = keep_room(checkpointer);
 			return status == RUSD_OK ? begin_if_due(checkpointer) : status;
 		case PHASE_ROOT:
 			return take_root(checkpointer);
@@ -542,9 +640,12 @@ turn(Checkpointer *checkpointer)
 			return write_pages(checkpointer);
 		case PHASE_SYNC:
 			return sync_pages(checkpointer);
+		case PHASE_INCOMING:
+			return take_incoming(checkpointer);
 		case PHASE_FLUSH:
 			if (atomic_load_explicit(&checkpointer->shm->positions->flushed, memory_order_acquire) <
-				checkpointer->root_log_position)
+					checkpointer->root_log_position &&
+				!FAULT(checkpoint_ahead_of_log))
 				return RUSD_AGAIN;
 			checkpointer->phase = PHASE_CONTROL;
 			return RUSD_OK;

@@ -41,14 +41,17 @@ open_for_writing(FileOps *fs, const char *name)
 }
 
 Status
-map_write(FileOps *fs, uint32_t which, uint64_t root, const uint64_t *bitmap, uint64_t bits,
-		  uint32_t *crc)
+map_write(FileOps *fs, uint64_t generation, uint32_t which, uint64_t root, const uint64_t *bitmap,
+		  uint64_t bits, uint32_t *crc)
 {
+	char name[DATA_NAME_BYTES];
 	MapHeader header = {.magic = MAP_MAGIC, .version = MAP_VERSION, .root = root, .bits = bits};
 	size_t bytes = map_words(bits) * sizeof(uint64_t);
-	int file = open_for_writing(fs, map_file_name(which));
+	int file;
 	int64_t result;
 
+	map_file_name(name, generation, which);
+	file = open_for_writing(fs, name);
 	if (file < 0)
 		return fs_status(file);
 	*crc = crc32c(crc32c(0, &header, sizeof(header)), bitmap, bytes);
@@ -63,7 +66,7 @@ map_write(FileOps *fs, uint32_t which, uint64_t root, const uint64_t *bitmap, ui
 }
 
 int64_t
-map_reserve(FileOps *fs, uint64_t bits)
+map_reserve(FileOps *fs, uint64_t generation, uint64_t bits)
 {
 	static const uint8_t zeros[4096];
 	int64_t end = (int64_t) (sizeof(MapHeader) + map_words(bits) * sizeof(uint64_t));
@@ -71,10 +74,13 @@ map_reserve(FileOps *fs, uint64_t bits)
 
 	for (uint32_t which = 0; which < 2 && result >= 0; which++)
 	{
-		int file = open_for_writing(fs, map_file_name(which));
-		int64_t at = file < 0 ? file : fs->size(fs, file);
+		char name[DATA_NAME_BYTES];
+		int file;
+		int64_t at;
 
-		result = at;
+		map_file_name(name, generation, which);
+		file = open_for_writing(fs, name);
+		result = at = file < 0 ? file : fs->size(fs, file);
 		for (; result >= 0 && at < end; at += (int64_t) sizeof(zeros))
 			result = fs->pwrite(fs, file, zeros, (size_t) Min((int64_t) sizeof(zeros), end - at),
 								(uint64_t) at);
@@ -109,6 +115,7 @@ read_map(FileOps *fs, int file, const ControlRecord *record, uint64_t *bitmap)
 Status
 checkpoint_read_used(FileOps *fs, const ControlRecord *record, uint64_t **bitmap, uint64_t *bits)
 {
+	char name[DATA_NAME_BYTES];
 	uint64_t *words;
 	Status status;
 	int file;
@@ -120,7 +127,8 @@ checkpoint_read_used(FileOps *fs, const ControlRecord *record, uint64_t **bitmap
 	/* A checksum stands over this number, but memory is asked for by it. */
 	if (record->map_bits > INT64_MAX / PAGE_BYTES)
 		return RUSD_DAMAGED;
-	file = fs->open(fs, map_file_name(record->map_file), O_RDONLY);
+	map_file_name(name, record->generation, record->map_file);
+	file = fs->open(fs, name, O_RDONLY);
 	if (file < 0)
 		return file == -ENOENT ? RUSD_DAMAGED : fs_status(file);
 	words = calloc(map_words(record->map_bits) + 1, sizeof(uint64_t));

@@ -2,6 +2,7 @@
 SERVER_OBJS += src/backend/pagecache/bitmap.o
 SERVER_OBJS += src/backend/pagecache/checkpoint.o
 SERVER_OBJS += src/backend/pagecache/control.o
+SERVER_OBJS += src/backend/pagecache/files.o
 SERVER_OBJS += src/backend/pagecache/map.o
 SERVER_OBJS += src/backend/pagecache/page.o
 SERVER_OBJS += src/backend/pagecache/pinset.o

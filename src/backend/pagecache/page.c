@@ -10,8 +10,11 @@
  */
 #include "rusd.h"
 
+#include <fcntl.h>
+
 #include "ipc/inject.h"
 #include "ipc/shmem.h"
+#include "pagecache/checkpoint.h"
 #include "pagecache/page.h"
 #include "port/crc32c.h"
 #include "utils/log.h"
@@ -19,6 +22,15 @@
 /* Pages of the same run in the file that are read together with the one asked for. */
 #define READ_AHEAD 16
 #define WAIT_TICK_MS 100
+
+struct Pager
+{
+	Shm *shm;
+	FileOps *fs;
+	PageIsSane is_sane;
+	int file; /* -1: it could not be opened */
+	uint64_t generation;
+};
 
 Status
 page_wait_latch(PageAccess *access)
@@ -92,8 +104,7 @@ page_checksum(const PageHeader *page)
 	return crc32c(0, (const uint8_t *) page + sizeof(page->crc), PAGE_BYTES - sizeof(page->crc));
 }
 
-/* NULL, or what is wrong with it. */
-static const char *
+const char *
 page_defect(const PageHeader *page, uint64_t number, PageIsSane is_sane)
 {
 	if (page->crc != page_checksum(page))
@@ -126,11 +137,76 @@ claim_run(Shm *shm, uint64_t first)
 	return count;
 }
 
-static void
-load_run(Shm *shm, FileOps *fs, int file, uint64_t first, uint32_t count, PageIsSane is_sane)
+static int
+open_generation(Pager *pager, uint64_t generation)
 {
+	char name[DATA_NAME_BYTES];
+
+	data_file_name(name, generation);
+	pager->generation = generation;
+	pager->file = pager->fs->open(pager->fs, name, O_RDWR | O_CREAT);
+	return pager->file;
+}
+
+Status
+pager_create(Shm *shm, FileOps *fs, PageIsSane is_sane, Pager **result)
+{
+	Pager *pager = calloc(1, sizeof(*pager));
+	int file;
+
+	if (pager == NULL)
+		return RUSD_NO_MEMORY;
+	pager->shm = shm;
+	pager->fs = fs;
+	pager->is_sane = is_sane;
+	file = open_generation(pager, atomic_load(&shm->positions->data_generation));
+	if (file < 0)
+	{
+		free(pager);
+		return fs_status(file);
+	}
+	*result = pager;
+	return RUSD_OK;
+}
+
+void
+pager_destroy(Pager *pager)
+{
+	if (pager == NULL)
+		return;
+	if (pager->file >= 0)
+		pager->fs->close(pager->fs, pager->file);
+	free(pager);
+}
+
+/*
+ * Pages are claimed already: the applier changes the generation when none is absent or being
+ * loaded, and makes pages absent after that, so what was claimed is of the generation read here.
+ */
+static ssize_t
+read_pages(Pager *pager, uint64_t first, uint32_t count)
+{
+	FileOps *fs = pager->fs;
+	uint64_t generation =
+		atomic_load_explicit(&pager->shm->positions->data_generation, memory_order_acquire);
+
+	if (generation != pager->generation || pager->file < 0)
+	{
+		if (pager->file >= 0)
+			fs->close(fs, pager->file);
+		if (open_generation(pager, generation) < 0)
+			return pager->file;
+	}
+	return fs->pread(fs, pager->file, pager->shm->frames + first * PAGE_BYTES,
+					 (size_t) count * PAGE_BYTES, first * PAGE_BYTES);
+}
+
+static void
+load_run(Pager *pager, uint64_t first, uint32_t count)
+{
+	Shm *shm = pager->shm;
 	uint8_t *frames = shm->frames + first * PAGE_BYTES;
-	ssize_t got = fs->pread(fs, file, frames, (size_t) count * PAGE_BYTES, first * PAGE_BYTES);
+	ssize_t got = read_pages(pager, first, count);
 
 	if (INJECT_ERROR("pager-read"))
 		got = -EIO;
@@ -139,7 +215,7 @@ load_run(Shm *shm, FileOps *fs, int file, uint64_t first, uint32_t count, PageIs
 		PageMeta *meta = &shm->page_meta[first + i];
 		PageHeader *page = (PageHeader *) (frames + (size_t) i * PAGE_BYTES);
 		const char *defect = got >= (ssize_t) ((i + 1) * PAGE_BYTES)
-								 ? page_defect(page, first + i, is_sane)
+								 ? page_defect(page, first + i, pager->is_sane)
 								 : "it cannot be read";
 		PageState state = PAGE_RESIDENT;
 
@@ -159,8 +235,9 @@ load_run(Shm *shm, FileOps *fs, int file, uint64_t first, uint32_t count, PageIs
 
 /* What one slot wants, copied once: a backend can write anything there. */
 static void
-serve_slot(Shm *shm, FileOps *fs, int file, uint32_t slot, PageIsSane is_sane)
+serve_slot(Pager *pager, uint32_t slot)
 {
+	Shm *shm = pager->shm;
 	uint64_t wanted = atomic_load_explicit(&shm->areas[slot]->page_wanted, memory_order_acquire);
 
 	if (wanted != 0 && wanted <= shm->layout.frame_count)
@@ -168,14 +245,15 @@ serve_slot(Shm *shm, FileOps *fs, int file, uint32_t slot, PageIsSane is_sane)
 		uint32_t count = claim_run(shm, wanted - 1);
 
 		if (count > 0)
-			load_run(shm, fs, file, wanted - 1, count, is_sane);
+			load_run(pager, wanted - 1, count);
 	}
 	latch_set(&shm->latches[slot]);
 }
 
 Status
-pager_step(Shm *shm, FileOps *fs, int file, PageIsSane is_sane)
+pager_step(Pager *pager)
 {
+	Shm *shm = pager->shm;
 	uint32_t word = 0;
 	uint64_t bits;
 	Status status = RUSD_AGAIN;
@@ -188,7 +266,7 @@ pager_step(Shm *shm, FileOps *fs, int file, PageIsSane is_sane)
 
 			if (slot >= shm->layout.slot_count)
 				continue;
-			serve_slot(shm, fs, file, slot, is_sane);
+			serve_slot(pager, slot);
 			status = RUSD_OK;
 		}
 		word++;

@@ -63,18 +63,13 @@ extern bool pinset_has(const PinSet *set, uint64_t root);
  * ------------------------------------------------------------------------- */
 #define CONTROL_FILE "control"
 #define CONTROL_NEW_FILE "control.new"
-#define DATA_FILE "data"
 
-/* Writes and syncs map.0 or map.1. */
-extern Status map_write(FileOps *fs, uint32_t which, uint64_t root, const uint64_t *bitmap,
-						uint64_t bits, uint32_t *crc);
+/* Writes and syncs one of the two map files. */
+extern Status map_write(FileOps *fs, uint64_t generation, uint32_t which, uint64_t root,
+						const uint64_t *bitmap, uint64_t bits, uint32_t *crc);
 /* Makes both files long enough for so many pages, contents kept.  0 or -errno. */
-extern int64_t map_reserve(FileOps *fs, uint64_t bits);
-
-static inline const char *
-map_file_name(uint32_t which)
-{
-	return which == 0 ? "map.0" : "map.1";
-}
+extern int64_t map_reserve(FileOps *fs, uint64_t generation, uint64_t bits);
+/* Removes the files of that generation; it is none that counts.  0 or -errno. */
+extern int data_files_remove(FileOps *fs, uint64_t generation);
 
 #endif /* PAGECACHE_INT_H */

@@ -363,6 +363,35 @@ space_reclaim(PageSpace *space)
 		space->queue.first = space->queue.count = 0;
 }
 
+bool
+space_is_pinned(PageSpace *space)
+{
+	/* Pairs with the fence in snapshot_pin, as in space_reclaim. */
+	atomic_thread_fence(memory_order_seq_cst);
+	pinset_read(&space->pins, space->shm);
+	return space->pins.count > 0 || space->pins.results_floor != UINT64_MAX;
+}
+
+bool
+space_empty_frames(Shm *shm)
+{
+	bool done = true;
+
+	for (uint64_t page = 0; page < shm->layout.frame_count; page++)
+	{
+		_Atomic uint32_t *place = &shm->page_meta[page].state;
+		uint32_t state = atomic_load_explicit(place, memory_order_acquire);
+
+		if (state == PAGE_ABSENT)
+			(void) atomic_compare_exchange_strong(place, &state, PAGE_FREE);
+		if (state == PAGE_LOADING)
+			done = false;
+		else if (state != PAGE_FREE)
+			atomic_store_explicit(place, PAGE_FREE, memory_order_relaxed);
+	}
+	return done;
+}
+
 uint64_t
 space_pages_end(const PageSpace *space)
 {

@@ -8,8 +8,6 @@
  */
 #include "rusd.h"
 
-#include <fcntl.h>
-
 #include "btree/btree.h"
 #include "ipc/process.h"
 #include "pagecache/page.h"
@@ -23,20 +21,20 @@
 does_not_return void
 pager_main(void)
 {
-	/* Made here if it is new; whoever writes into it makes its name durable. */
-	int file = my_fs->open(my_fs, "data", O_RDWR | O_CREAT);
+	Pager *pager;
+	Status status = pager_create(my_shm, my_fs, tree_page_is_sane, &pager);
 
-	if (file < 0)
-		log_stop("cannot open the data file", LOG_ERRNO(file));
+	if (status != RUSD_OK)
+		log_stop("cannot open the data file", LOG_TEXT("error", status_text(status)));
 	for (;;)
 	{
 		latch_reset(my_latch);
 		if (stop_requested)
 			break;
-		while (pager_step(my_shm, my_fs, file, tree_page_is_sane) == RUSD_OK)
+		while (pager_step(pager) == RUSD_OK)
 			continue;
 		(void) latch_wait(my_latch, PAGER_TICK_MS, WAIT_EVENT_PAGER_MAIN);
 	}
-	my_fs->close(my_fs, file);
+	pager_destroy(pager);
 	exit(0);
 }

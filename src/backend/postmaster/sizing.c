@@ -173,12 +173,14 @@ static uint64_t
 data_file_bytes(void)
 {
 	static ControlRecord control;
+	char name[DATA_NAME_BYTES];
 	int file;
 	int64_t bytes;
 
 	if (control_read(my_fs, &control) == RUSD_OK)
 		return control.root.pages_end * PAGE_BYTES;
-	file = my_fs->open(my_fs, "data", 0);
+	data_file_name(name, 0);
+	file = my_fs->open(my_fs, name, 0);
 	if (file < 0)
 		return 0;
 	bytes = my_fs->size(my_fs, file);

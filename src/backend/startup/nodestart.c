@@ -15,6 +15,7 @@
 #include <stdarg.h>
 
 #include "pagecache/checkpoint.h"
+#include "snapshot/snapshot.h"
 #include "startup/startup.h"
 #include "utils/log.h"
 
@@ -34,6 +35,7 @@ static Status make_log(NodeStart *start, const NodeBootstrap *bootstrap);
 static Status recover(NodeStart *start);
 static Status check_data_file(NodeStart *start);
 static Status first_control(NodeStart *start);
+static Status remove_leftovers(NodeStart *start);
 static void fill_positions(NodeStart *start);
 static Status fail(NodeStart *start, Status status, const char *format, ...) printf_like(3, 4);
 
@@ -54,6 +56,8 @@ node_start(Shm *shm, FileOps *fs, const NodeBootstrap *bootstrap, char *message,
 		status = recover(&start);
 	if (status == RUSD_OK && !start.has_control)
 		status = first_control(&start);
+	if (status == RUSD_OK)
+		status = remove_leftovers(&start);
 	if (status == RUSD_OK)
 		fill_positions(&start);
 	return status;
@@ -108,6 +112,7 @@ recover(NodeStart *start)
 		found->applied_index = control->root.applied_index;
 		found->applied_term = control->root.applied_term;
 		found->applied_configuration = control->configuration;
+		found->log_begin = control->log_begin;
 	}
 	status = wal_recover(start->fs, found, detail, sizeof(detail));
 	if (status != RUSD_OK)
@@ -125,11 +130,14 @@ static Status
 check_data_file(NodeStart *start)
 {
 	uint64_t expected = start->control.root.pages_used * PAGE_BYTES;
-	int file = start->fs->open(start->fs, "data", O_RDONLY);
+	char name[DATA_NAME_BYTES];
+	int file;
 	int64_t bytes;
 
+	data_file_name(name, start->control.generation);
+	file = start->fs->open(start->fs, name, O_RDONLY);
 	if (file == -ENOENT && expected > 0)
-		return fail(start, RUSD_DAMAGED, "database file (data) of the backend is missing");
+		return fail(start, RUSD_DAMAGED, "database file (%s) of the backend is missing", name);
 	if (file < 0)
 		return RUSD_OK;
 	bytes = start->fs->size(start->fs, file);
@@ -170,6 +178,18 @@ first_control(NodeStart *start)
 	return status == RUSD_OK ? status : fail(start, status, "could not write the control record");
 }
 
+/* Of an install or a transfer that a crash has ended. */
+static Status
+remove_leftovers(NodeStart *start)
+{
+	Status status = data_files_remove_others(start->fs, start->control.generation);
+
+	if (status == RUSD_OK)
+		status = snapshot_incoming_remove(start->fs);
+
+	return status == RUSD_OK ? status : fail(start, status, "files of no use cannot be removed");
+}
+
 /* Walwriter, raft and applier go on from here. */
 static void
 fill_positions(NodeStart *start)
@@ -186,8 +206,12 @@ fill_positions(NodeStart *start)
 	atomic_store(&positions->committed_by_flush, found->commit_position);
 	atomic_store(&positions->applied_position, found->replay_position);
 	atomic_store(&positions->applied_index, root->applied_index);
+	atomic_store(&positions->log_begin, found->log_begin.position);
+	atomic_store(&positions->data_generation, start->control.generation);
+	atomic_store(&shm->requests->generation_wanted, start->control.generation);
 	atomic_store(&positions->durable_root, root->number);
 	atomic_store(&positions->durable_index, root->applied_index);
+	atomic_store(&shm->segments->compacted, found->log_begin.index);
 	atomic_store(&shm->segments->ready_end, found->next_sequence);
 	atomic_store(&shm->segments->salt[(found->next_sequence - 1) % WAL_READY_SEGMENTS],
 				 found->segment_salt);

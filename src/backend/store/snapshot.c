@@ -61,6 +61,13 @@ snapshot_pin(PageAccess *access, Snapshot *snapshot)
 			atomic_load_explicit(&root->change_count, memory_order_relaxed) == count)
 			break;
 	}
+	/* All of them are to go, this one too; who waits for that has stored it before its own fence. */
+	if (snapshot->root.number <
+		atomic_load_explicit(&root->oldest_allowed_root, memory_order_relaxed))
+	{
+		atomic_store_explicit(&area->snapshot_pins[pin], 0, memory_order_release);
+		return RUSD_SNAPSHOT_ENDED;
+	}
 	snapshot->access = access;
 	snapshot->pin = pin;
 	snapshot->newest_main = snapshot->root.revision;

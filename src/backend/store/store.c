@@ -325,6 +325,25 @@ end_oldest_snapshot(Store *store)
 	}
 }
 
+void
+store_end_snapshots(Store *store, uint64_t root)
+{
+	Shm *shm = store->shm;
+
+	atomic_store_explicit(&shm->root->oldest_allowed_root, root, memory_order_seq_cst);
+	for (uint32_t slot = PROC_ESSENTIAL_COUNT; slot < shm->layout.slot_count; slot++)
+	{
+		if (atomic_load_explicit(&shm->heads[slot].state, memory_order_relaxed) == SLOT_LIVE)
+			latch_set(&shm->latches[slot]);
+	}
+}
+
+bool
+store_is_pinned(Store *store)
+{
+	return space_is_pinned(store->space);
+}
+
 bool
 store_make_room(Store *store, uint64_t frames)
 {

@@ -40,6 +40,13 @@ wal_appender_set_configuration(WalAppender *appender, const RaftConfiguration *c
 	appender->configuration = *configuration;
 }
 
+void
+wal_appender_begin_behind(WalAppender *appender, uint64_t index)
+{
+	Check(appender->record_count == 0);
+	appender->last_index = index;
+}
+
 uint64_t
 wal_batch_bytes_max(const ShmLayout *layout)
 {

@@ -493,7 +493,7 @@ no_room(WalSupply *supply)
 
 /*
  * How many of the oldest segments are needed by nobody: all that was in the log before the next one
- * is in a durable checkpoint [wal-6], and as much log as is to be kept lies behind.
+ * is in a durable checkpoint [wal-6], or void since one; and as much log as is to be kept lies behind.
  */
 static size_t
 removable(const WalSupply *supply)
@@ -502,6 +502,7 @@ removable(const WalSupply *supply)
 	uint64_t durable = atomic_load_explicit(&positions->durable_index, memory_order_acquire);
 	uint64_t flushed = atomic_load_explicit(&positions->flushed, memory_order_relaxed);
 	uint64_t applied = atomic_load_explicit(&positions->applied_position, memory_order_acquire);
+	uint64_t log_begin = atomic_load_explicit(&positions->log_begin, memory_order_acquire);
 	size_t found = 0;
 
 	if (supply->keep_all)
@@ -512,7 +513,7 @@ removable(const WalSupply *supply)
 		uint64_t begin = next->sequence * supply->shm->layout.wal_segment_bytes;
 
 		if (next->sequence > supply->current || next->first_index == 0 ||
-			next->first_index > durable + 1 || applied < begin ||
+			(next->first_index > durable + 1 && begin > log_begin) || applied < begin ||
 			flushed < begin + supply->keep_bytes)
 			break;
 		found++;
@@ -539,8 +540,18 @@ remove_oldest(WalSupply *supply)
 static void
 tell_compacted(WalSupply *supply)
 {
-	atomic_store_explicit(&supply->shm->segments->compacted, supply->segments[1].first_index - 1,
-						  memory_order_release);
+	const Shm *shm = supply->shm;
+	const KnownSegment *next = &supply->segments[1];
+	_Atomic uint64_t *compacted = &shm->segments->compacted;
+
+	/* What goes for being void says nothing of the entries that took its place. */
+	if (next->sequence * shm->layout.wal_segment_bytes <=
+		atomic_load_explicit(&shm->positions->log_begin, memory_order_relaxed))
+		return;
+	atomic_store_explicit(
+		compacted,
+		Max(next->first_index - 1, atomic_load_explicit(compacted, memory_order_relaxed)),
+		memory_order_release);
 }
 
 static void

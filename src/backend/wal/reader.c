@@ -68,6 +68,7 @@ wal_reader_create(Shm *shm, FileOps *fs, uint64_t from, WalReader **result)
 
 	if (reader == NULL)
 		return RUSD_NO_MEMORY;
+	from = Max(from, atomic_load_explicit(&shm->positions->log_begin, memory_order_acquire));
 	reader->shm = shm;
 	reader->fs = fs;
 	reader->main.position = from;

@@ -55,6 +55,7 @@ static Status open_named(Recovery *recovery, size_t which);
 static Status choose_last(Recovery *recovery);
 static Status check_unopened(Recovery *recovery);
 static Status choose_start(Recovery *recovery);
+static void start_at(Recovery *recovery, size_t which);
 static Status walk_segment(Recovery *recovery, size_t which);
 static Status check_end(Recovery *recovery);
 static Status take_batch(Recovery *recovery, const WalBatchHeader *batch);
@@ -218,11 +219,46 @@ check_unopened(Recovery *recovery)
 	return RUSD_OK;
 }
 
+/* With the segment that was opened just now. */
+static void
+start_at(Recovery *recovery, size_t which)
+{
+	NodeRecovered *result = recovery->result;
+	const WalSegmentHeader *opening = &recovery->segment.opening;
+	const LogBegin *begin = &result->log_begin;
+
+	recovery->start = which;
+	recovery->crc = opening->previous_crc;
+	recovery->position =
+		recovery->names[which].sequence * opening->segment_bytes + WAL_HEADER_BYTES;
+	/* Opened while a snapshot was installed, or before that, it knows nothing of it yet. */
+	result->last_index = recovery->position < begin->position
+							 ? begin->index
+							 : Max(opening->first_index - 1, begin->index);
+	result->last_term = 0;
+	if (result->last_index == result->applied_index)
+		result->last_term = result->applied_term;
+	else if (result->last_index == begin->index)
+		result->last_term = begin->term;
+	result->hard_state = opening->hard_state;
+	if (result->applied_index == 0)
+		result->applied_configuration = opening->configuration;
+	result->configuration = result->applied_configuration;
+	result->change_count = 0;
+	result->run_count = 0;
+	if (result->last_term != 0)
+		take_term(result, result->last_index, result->last_term);
+	result->last_regression = 0;
+	result->replay_position = 0;
+	result->commit_position = Max(recovery->position, begin->position);
+}
+
 /* Backwards to the segment before which everything is in the checkpoint. */
 static Status
 choose_start(Recovery *recovery)
 {
 	NodeRecovered *result = recovery->result;
+	uint64_t begin = result->log_begin.position;
 
 	for (size_t i = recovery->last;; i--)
 	{
@@ -238,26 +274,11 @@ choose_start(Recovery *recovery)
 						   "segment %016" PRIx64
 						   ": its opening header is not whole, but a later segment was opened",
 						   recovery->names[i].sequence);
-		if (opening->first_index <= result->applied_index + 1)
+		if (opening->first_index <= result->applied_index + 1 ||
+			(begin != 0 &&
+			 recovery->names[i].sequence <= wal_segment_of(begin, opening->segment_bytes)))
 		{
-			recovery->start = i;
-			recovery->crc = opening->previous_crc;
-			result->last_index = opening->first_index - 1;
-			result->last_term =
-				result->last_index == result->applied_index ? result->applied_term : 0;
-			result->hard_state = opening->hard_state;
-			if (result->applied_index == 0)
-				result->applied_configuration = opening->configuration;
-			result->configuration = result->applied_configuration;
-			result->change_count = 0;
-			result->run_count = 0;
-			if (result->last_index == result->applied_index && result->last_index > 0)
-				take_term(result, result->last_index, result->last_term);
-			result->last_regression = 0;
-			result->replay_position = 0;
-			recovery->position =
-				recovery->names[i].sequence * opening->segment_bytes + WAL_HEADER_BYTES;
-			result->commit_position = recovery->position;
+			start_at(recovery, i);
 			return RUSD_OK;
 		}
 		if (i == 0 || recovery->names[i - 1].sequence + 1 != recovery->names[i].sequence)
@@ -339,13 +360,15 @@ take_batch(Recovery *recovery, const WalBatchHeader *batch)
 {
 	const WalRecordHeader *record = wal_batch_first_record(batch);
 	HardState *hard_state = &recovery->result->hard_state;
+	/* What an installed snapshot has taken the place of; term, vote and commit go on counting. */
+	bool is_void = batch->position < recovery->result->log_begin.position;
 	bool has_entries = false;
 
 	for (uint32_t i = 0; i < batch->record_count; i++)
 	{
 		Status status = RUSD_OK;
 
-		if (record->index != 0)
+		if (record->index != 0 && !is_void)
 		{
 			has_entries = true;
 			status = take_entry(recovery, batch, record);
@@ -509,6 +532,11 @@ finish(Recovery *recovery)
 	NodeRecovered *result = recovery->result;
 	HardState *hard_state = &result->hard_state;
 
+	if (recovery->position < result->log_begin.position)
+		return damaged(recovery,
+					   "the log ends at position %" PRIu64 ", before position %" PRIu64
+					   " where a snapshot was installed",
+					   recovery->position, result->log_begin.position);
 	if (result->last_index < result->applied_index)
 		return damaged(recovery,
 					   "the log ends at index %" PRIu64 " (position %" PRIu64

@@ -108,6 +108,28 @@ extern Status tree_read_key(PageAccess *access, const TreeCell *cell, uint64_t o
 extern Status tree_read_value(PageAccess *access, const TreeCell *cell, uint64_t offset,
 							  void *buffer, uint64_t length, TreeHint *hint);
 
+/*
+ * All pages of a tree, overflow pages included, each once, in no particular order.  To begin with: access
+ * and root set, the rest zero.  RUSD_END after the last, RUSD_DAMAGED, or the error of a page.
+ */
+typedef struct TreeWalk
+{
+	PageAccess *access;
+	TreeRoot root;
+	bool begun;
+	int depth; /* levels in path */
+	struct
+	{
+		const PageHeader *page;
+		uint32_t position; /* of the cell that is looked at */
+		uint32_t part; /* what of it comes next: its key's chain, or its value's chain or child */
+	} path[TREE_DEPTH_MAX];
+	uint64_t chain_page; /* overflow pages of the cell that are still to come */
+	uint64_t chain_birth;
+	uint64_t chain_left; /* bytes */
+} TreeWalk;
+extern Status tree_walk_next(TreeWalk *walk, const PageHeader **page);
+
 /* ---- writing: applier
  * ---------------------------------------------------------------------------------- */
 typedef struct TreeWriter

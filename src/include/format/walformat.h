@@ -37,6 +37,17 @@ typedef struct RaftConfiguration
 	} members[CONFIG_MEMBERS_MAX];
 } RaftConfiguration;
 
+/*
+ * Where a log begins that follows an installed snapshot: entries of batches before position are void, the
+ * first one behind it is index + 1.  All 0: the log begins with its first entry.
+ */
+typedef struct LogBegin
+{
+	uint64_t position; /* end of a batch */
+	uint64_t index;    /* of the snapshot */
+	uint64_t term;     /* of that entry */
+} LogBegin;
+
 typedef struct HardState
 {
 	uint64_t term;

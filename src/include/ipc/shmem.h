@@ -89,6 +89,10 @@ typedef struct ShmPositions
 	/* WAL buffers before it are not read again by it */
 	cache_aligned _Atomic uint64_t applied_position;
 	_Atomic uint64_t applied_index;
+	/* LogBegin.position: entries of batches before it are void */
+	_Atomic uint64_t log_begin;
+	/* of the data file that frames are read from (data_file_name) */
+	_Atomic uint64_t data_generation;
 	/* checkpointer */
 	/* number of the root of the last finished checkpoint */
 	cache_aligned _Atomic uint64_t durable_root;
@@ -266,9 +270,33 @@ typedef struct ShmRoot
 	cache_aligned _Atomic uint64_t oldest_allowed_root;
 } ShmRoot;
 
+/* The members at the applied index: written by applier under a change count, before the root that goes with
+ * them. */
+typedef struct ShmConfiguration
+{
+	cache_aligned _Atomic uint64_t change_count;
+	_Atomic uint64_t words[sizeof(RaftConfiguration) / sizeof(uint64_t)];
+} ShmConfiguration;
+
 /* ------------------------------------------------------------------------------------------------
  * Requests between essential processes: each word has one writer.
  */
+
+/*
+ * The complete snapshot in incoming/ (snapshot/snapshot.h) is to take the place of what is applied.
+ * From the order until install_done tells its count raft appends no entries, and log_begin is the end
+ * of the log at that time.
+ */
+typedef struct InstallOrder
+{
+	uint64_t count; /* rises by one with each order */
+	uint64_t index; /* of the snapshot */
+	uint64_t term;
+	uint64_t log_begin; /* a position: entries before it become void */
+} InstallOrder;
+
+#define INSTALL_WORDS (sizeof(InstallOrder) / sizeof(uint64_t))
+
 typedef struct ShmRequests
 {
 	/* anyone but backends: counts requests; see checkpointer/ */
@@ -296,6 +324,15 @@ typedef struct ShmRequests
 	/* applier: slot << 32 | generation of a backend that holds pages which others want and does not
 	 * let go of them, 0: none.  The postmaster kills it. */
 	cache_aligned _Atomic uint64_t backend_to_kill;
+	/* applier: generation that the files of the node should have.  Above that of the last checkpoint:
+	 * the next one takes its pages from incoming/ (pagecache/checkpoint.h) */
+	_Atomic uint64_t generation_wanted;
+	/* raft: the last InstallOrder, under a change count */
+	cache_aligned _Atomic uint64_t install_change_count;
+	_Atomic uint64_t install_words[INSTALL_WORDS];
+	/* applier: count of the last order that is done with, and its Status, stored before it */
+	cache_aligned _Atomic uint64_t install_done;
+	_Atomic uint32_t install_status;
 } ShmRequests;
 
 /* ------------------------------------------------------------------------------------------------
@@ -315,8 +352,9 @@ typedef struct Shm
 	uint64_t incarnation; /* random, not 0; new whenever the segment is made */
 	ShmControl *control;  /* raft */
 	ShmPositions *positions;
-	ShmWalSegments *segments; /* walwriter */
-	ShmRoot *root;            /* applier */
+	ShmWalSegments *segments;        /* walwriter */
+	ShmRoot *root;                   /* applier */
+	ShmConfiguration *configuration; /* applier */
 	ShmRequests *requests;
 	SlotHead *heads;       /* [slot_count], postmaster */
 	SlotAck *raft_acks;    /* [slot_count], raft */
@@ -400,6 +438,16 @@ extern bool shm_control_is_fresh(const Shm *shm, uint64_t now_ns, uint64_t max_a
 extern void shm_bounds_write(Shm *shm, uint64_t ceiling, uint64_t floor);
 /* Any process; walwriter after each flush. */
 extern void shm_bounds_read(const Shm *shm, uint64_t *ceiling, uint64_t *floor);
+
+/* Applier. */
+extern void shm_configuration_write(Shm *shm, const RaftConfiguration *configuration);
+/* Any process.  Returns a count that is another one after each change. */
+extern uint64_t shm_configuration_read(const Shm *shm, RaftConfiguration *configuration);
+
+/* Raft; it then sets the applier's latch. */
+extern void shm_install_write(Shm *shm, const InstallOrder *order);
+/* Any process.  All 0: there was none. */
+extern void shm_install_read(const Shm *shm, InstallOrder *order);
 
 /* Applier. */
 extern void shm_root_write(Shm *shm, const RootState *state);

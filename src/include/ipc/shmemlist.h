@@ -17,6 +17,7 @@ RUSD_REGION(control, ShmControl, READ, "raft", sizeof(ShmControl), "role, term, 
 RUSD_REGION(positions, ShmPositions, READ, "raft, walwriter, applier, checkpointer", sizeof(ShmPositions), "positions in the log, a cache line for each writer")
 RUSD_REGION(segments, ShmWalSegments, READ, "walwriter", sizeof(ShmWalSegments), "log segments that are ready")
 RUSD_REGION(root, ShmRoot, READ, "applier", sizeof(ShmRoot), "the newest root")
+RUSD_REGION(configuration, ShmConfiguration, READ, "applier", sizeof(ShmConfiguration), "the members at the applied index")
 RUSD_REGION(requests, ShmRequests, READ, "postmaster, raft, applier, checkpointer", sizeof(ShmRequests), "what essential processes want of each other, one writer a word")
 RUSD_REGION(heads, SlotHead, READ, "postmaster", slots * sizeof(SlotHead), "who lives in each slot")
 RUSD_REGION(raft_acks, SlotAck, READ, "raft", slots * sizeof(SlotAck), "dead slots that raft holds nothing of")

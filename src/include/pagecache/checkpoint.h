@@ -19,7 +19,7 @@
 #include "port/fs.h"
 
 #define CONTROL_MAGIC 0x4c525443 /* "CTRL" */
-#define CONTROL_VERSION 1
+#define CONTROL_VERSION 2
 #define CONTROL_COPY_BYTES 4096 /* file control: two copies at 0 and 4096 */
 
 typedef struct ControlRecord
@@ -34,22 +34,43 @@ typedef struct ControlRecord
 	HardState hard_state;
 	RaftConfiguration configuration;
 	RootState root;    /* applied index and term included */
-	uint32_t map_file; /* which of the files map.0 and map.1 has the map of used pages */
+	uint32_t map_file; /* which of the two map files has the map of used pages */
 	uint32_t map_crc;  /* of the whole file, header included */
 	uint64_t map_bits; /* pages it covers; 0: no page is used and no file is needed */
+	uint64_t
+		generation; /* of the data file and the map files: rises with each installed snapshot */
+	LogBegin log_begin;
 } ControlRecord;
 
 StaticAssert(sizeof(ControlRecord) <= CONTROL_COPY_BYTES, "a control record is one copy");
-StaticAssert(sizeof(ControlRecord) == 1256, "disk format");
+StaticAssert(sizeof(ControlRecord) == 1288, "disk format");
 StaticAssert(offsetof(ControlRecord, root) == 1112, "disk format");
 StaticAssert(offsetof(ControlRecord, map_file) == 1240, "disk format");
+StaticAssert(offsetof(ControlRecord, generation) == 1256, "disk format");
 
 /* The newest valid copy.  RUSD_NOT_FOUND: no file.  RUSD_DAMAGED: no valid copy. */
 extern Status control_read(FileOps *fs, ControlRecord *record);
 /* Writes record (crc filled in) over the older copy, sequence being one higher, and syncs. */
 extern Status control_write(FileOps *fs, ControlRecord *record);
 
-/* What the applier hands over: written by applier, then root_given is advanced to root_wanted. */
+/* ---- files: the data file and both map files have a generation in their names ---- */
+#define DATA_NAME_BYTES 40
+extern void data_file_name(char name[DATA_NAME_BYTES], uint64_t generation);
+extern void map_file_name(char name[DATA_NAME_BYTES], uint64_t generation, uint32_t which);
+/* Startup: removes data and map files of all generations but this one. */
+extern Status data_files_remove_others(FileOps *fs, uint64_t generation);
+
+/* A received snapshot (snapshot/snapshot.h): its pages at their places, under the data file's rules. */
+#define INCOMING_FOLDER "incoming"
+#define INCOMING_DATA_NAME "incoming/data"
+
+/*
+ * What the applier hands over: written by applier, then root_given is advanced to root_wanted.
+ *
+ * A root of the generation of the last checkpoint is one of its trees: its new pages are in the frames.
+ * A root of the next generation is that of a received snapshot: all its pages are in
+ * INCOMING_DATA_NAME, durable, and the file becomes the data file.
+ */
 typedef struct CheckpointRoot
 {
 	cache_aligned _Atomic uint64_t root_given; /* the ShmRequests.root_wanted that this answers */
@@ -58,12 +79,14 @@ typedef struct CheckpointRoot
 	HardState hard_state;
 	RaftConfiguration configuration;
 	uint64_t bitmap_bits; /* pages that shm->checkpoint_bitmap covers */
+	uint64_t generation;
+	LogBegin log_begin;
 } CheckpointRoot;
 
 StaticAssert(sizeof(CheckpointRoot) <= SHM_CHECKPOINT_ROOT_BYTES,
 			 "a root that is handed over has its region");
 
-/* Head of map.0 and map.1; words of 64 bits follow, bit n % 64 of word n / 64 for page n. */
+/* Head of a map file; words of 64 bits follow, bit n % 64 of word n / 64 for page n. */
 #define MAP_MAGIC 0x50414d52 /* "RMAP" */
 #define MAP_VERSION 1
 typedef struct MapHeader

@@ -106,16 +106,27 @@ page_get(PageAccess *access, uint64_t number, uint64_t birth, const PageHeader *
  * ---------------------------------------------------------------------------------------- */
 #include "port/fs.h"
 
+typedef bool (*PageIsSane)(const PageHeader *page);
+typedef struct Pager Pager;
+
+/*
+ * is_sane (btree's tree_page_is_sane) looks at the inside of a page whose checksum, number and kind are
+ * right: whoever gets the page relies on it.  The data file is made if it is new; whoever writes into
+ * it makes its name durable.
+ */
+extern Status pager_create(Shm *shm, FileOps *fs, PageIsSane is_sane, Pager **result);
 /*
  * Reads every page that is asked for in the page marks; wakes those who asked.  RUSD_AGAIN: nothing
  * to do.  A page that cannot be read or is damaged becomes PAGE_BROKEN and is logged; its readers
- * get RUSD_DAMAGED.  file is the data file; is_sane (btree's tree_page_is_sane) looks at the inside
- * of a page whose checksum, number and kind are right: whoever gets the page relies on it.
+ * get RUSD_DAMAGED.  Goes over to the data file of another generation when positions->data_generation
+ * says so.
  */
-typedef bool (*PageIsSane)(const PageHeader *page);
-extern Status pager_step(Shm *shm, FileOps *fs, int file, PageIsSane is_sane);
+extern Status pager_step(Pager *pager);
+extern void pager_destroy(Pager *pager);
 
 /* Checksum as it stands on disk. */
 extern uint32_t page_checksum(const PageHeader *page);
+/* NULL, or what is wrong with a page as it stands on disk.  is_sane may be NULL. */
+extern const char *page_defect(const PageHeader *page, uint64_t number, PageIsSane is_sane);
 
 #endif /* PAGECACHE_PAGE_H */

@@ -40,6 +40,14 @@ extern void space_published(PageSpace *space);
  * when free frames run short; space_published does it at times. */
 extern void space_reclaim(PageSpace *space);
 
+/* Does any process hold a root or a result? */
+extern bool space_is_pinned(PageSpace *space);
+/*
+ * All frames become free, as in a new cache: for a store of other pages, while nobody holds a root or can get
+ * one.  False: the pager is loading some of them, look again.
+ */
+extern bool space_empty_frames(Shm *shm);
+
 extern uint64_t space_pages_end(const PageSpace *space);  /* highest page allocated + 1 */
 extern uint64_t space_pages_used(const PageSpace *space); /* reached from the root being built */
 extern uint64_t space_frames_free(const PageSpace *space);

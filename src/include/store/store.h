@@ -175,10 +175,15 @@ extern Status store_background(Store *store, uint64_t promised);
  * oldest snapshots, one root at a time.  True if counts are to be published.
  */
 extern bool store_make_room(Store *store, uint64_t frames);
+/* All snapshots below that root must go, and no new one of such a root is given: for a root that is to be
+ * published next. */
+extern void store_end_snapshots(Store *store, uint64_t root);
+/* Does any process hold a snapshot or a result? */
+extern bool store_is_pinned(Store *store);
 /* The compaction revision up to which removal is finished; physical answers wait for it. */
 extern int64_t store_compaction_finished(const Store *store);
 /* Hands the published root and its bitmap to the checkpointer (fills shm->checkpoint_root but for
- * log_position, hard state and configuration). */
+ * log position, hard state, configuration, generation and log begin). */
 extern void store_hand_over(Store *store, struct CheckpointRoot *handed);
 /* Defragment: moves pages from the tail down; *done when the walk over all trees is over (the next
  * call begins another).  Between batches; the caller publishes. */

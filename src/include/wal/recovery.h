@@ -38,6 +38,7 @@ typedef struct NodeRecovered
 	uint64_t applied_index;   /* of the checkpoint */
 	uint64_t applied_term;
 	RaftConfiguration applied_configuration; /* of the checkpoint */
+	LogBegin log_begin;                      /* of the checkpoint */
 } NodeRecovered;
 
 /*
@@ -56,9 +57,9 @@ extern Status wal_initialize(FileOps *fs, uint64_t segment_bytes, uint64_t clust
 
 /*
  * Finds the end of the log and copies its last segment, as far as it is valid, into a fresh file with a new salt, which takes the place of the old one once
- * it is synced.  Fills *result, whose applied_index, applied_term and applied_configuration the caller has set from the control record (0: the log from its first
+ * it is synced.  Fills *result, whose applied_index, applied_term, applied_configuration and log_begin the caller has set from the control record (0: the log from its first
  * entry; the configuration before that one is in its first segment, and applied_configuration is set to it).  RUSD_DAMAGED with a sentence in
- * message: the log is damaged before a position that a later batch proves flushed, or does not reach from applied_index on.  RUSD_NOT_FOUND: there is no log.
+ * message: the log is damaged before a position that a later batch proves flushed, or does not reach from applied_index on, or not to log_begin.  RUSD_NOT_FOUND: there is no log.
  * Harmless to repeat, and to be killed in at any point.
  */
 extern Status wal_recover(FileOps *fs, struct NodeRecovered *result, char *message,

@@ -42,6 +42,12 @@ extern void wal_appender_init(WalAppender *appender, Shm *shm, uint64_t position
 extern void wal_appender_set_configuration(WalAppender *appender,
 										   const RaftConfiguration *configuration);
 
+/*
+ * A snapshot of that index was installed and the log begins behind all that was appended: the next entry is index + 1.  Until the
+ * install is done nothing with an index may be appended; what is opened meanwhile still tells the index before.
+ */
+extern void wal_appender_begin_behind(WalAppender *appender, uint64_t index);
+
 /* Most bytes of records that one batch can hold: a quarter of the smaller of buffers and segment, less the header. */
 extern uint64_t wal_batch_bytes_max(const ShmLayout *layout);
 /*
@@ -106,7 +112,7 @@ typedef struct WalRecord
 typedef struct WalReader WalReader;
 
 /*
- * fs may be NULL for a reader that never leaves the buffers.  from: position of a batch, or the end of the log.  A reader takes payloads in the buffers in place, which is
+ * fs may be NULL for a reader that never leaves the buffers.  from: position of a batch, or the end of the log; what lies before positions->log_begin is not read.  A reader takes payloads in the buffers in place, which is
  * safe for the applier, whose own applied_position (never more than wal_reader_position) keeps raft from overwriting them [wal-2].
  */
 extern Status wal_reader_create(Shm *shm, FileOps *fs, uint64_t from, WalReader **result);

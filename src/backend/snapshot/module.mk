@@ -1,0 +1,4 @@
+# State snapshots between members.
+SERVER_OBJS += src/backend/snapshot/incoming.o
+SERVER_OBJS += src/backend/snapshot/receive.o
+SERVER_OBJS += src/backend/snapshot/send.o

@@ -2,7 +2,8 @@
 #
 #	make check-sim                  SEEDS=2000 FIRST=1 JOBS=2: clusters of the node's real parts (doc/simulator.md)
 #	make check-sim FAULT=name       the same with a mistake switched in (src/include/port/faultlist.h)
-#	make check-sim-raft             SEEDS=500 FIRST=1: the consensus core alone
+#	make check-sim-raft             SEEDS=200 FIRST=1: the consensus core alone
+#	make check-mutations-core       each mistake that lies in the core is caught there
 #	make check-sim-wal              SEEDS=1000
 #	make check-sim-wal-long         200,000 seeds
 #	build/<variant>/test/sim/test_wal_crash --first 4711 --seeds 1     repeats one
@@ -31,12 +32,22 @@ endif
 check-sim: $(SIMULATOR)
 	@$< --seeds $(or $(SEEDS),2000) --first $(FIRST) --jobs $(JOBS) $(if $(FAULT),--fault $(FAULT))
 
-$(BUILD)/test/sim/test_raft_core: $(BUILD)/test/sim/test_raft_core.o $(BUILD)/test/unit/check_failed.o \
-		$(addprefix $(BUILD)/,$(patsubst %.c,%.o,$(wildcard src/backend/raft/*.c)))
+CORE_OBJS := $(addprefix $(BUILD)/,test/sim/coremodel.o test/sim/corecheck.o test/sim/corelog.o test/sim/coretell.o \
+	test/unit/check_failed.o $(patsubst %.c,%.o,$(wildcard src/backend/raft/*.c)))
+
+$(BUILD)/test/sim/test_raft_core: $(BUILD)/test/sim/test_raft_core.o $(CORE_OBJS)
 	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^
 
 check-sim-raft: $(BUILD)/test/sim/test_raft_core
-	@$< --seeds $(or $(SEEDS),500) --first $(FIRST)
+	@$< --seeds $(or $(SEEDS),200) --first $(FIRST)
+
+CORE_MUTATIONS := $(if $(FAULTS),$(BUILD),$(BUILD)-faults)/test/sim/test_raft_core
+ifndef FAULTS
+$(CORE_MUTATIONS): FORCE
+	+@$(MAKE) --no-print-directory FAULTS=1 FAULT= $@
+endif
+check-mutations-core: $(CORE_MUTATIONS)
+	@test/run-tap -t 600 "$< --mutations"
 
 check-sim-wal: $(BUILD)/test/sim/test_wal_crash
 	@test/run-tap -t 1800 "$< --seeds $(or $(SEEDS),1000)"
@@ -44,5 +55,5 @@ check-sim-wal: $(BUILD)/test/sim/test_wal_crash
 check-sim-wal-long: $(BUILD)/test/sim/test_wal_crash
 	@test/run-tap -t 3600 "$< --seeds 200000"
 
-.PHONY: check-sim check-sim-raft check-sim-wal check-sim-wal-long
-CHECK_TARGETS += check-sim-wal
+.PHONY: check-sim check-sim-raft check-mutations-core check-sim-wal check-sim-wal-long
+CHECK_TARGETS += check-sim-raft check-mutations-core check-sim-wal

@@ -186,15 +186,18 @@ raft_receive_snapshot(Raft *raft, const RaftMessage *message, RaftUpdate *update
 }
 
 /*
- * What is committed and in the log is better than a state from elsewhere.  While one is installed the log
+ * What is committed and in the log is better than a state from elsewhere: who has the state's last entry
+ * has nothing to gain, and may have acknowledged more than that.  While one is installed the log
  * and what is known to be committed stand still, for both are about to be replaced; so this member does
  * not stand for election either.  It may vote: what it has acknowledged is in its log or in that state.
  */
 Status
-raft_snapshot_installing(Raft *raft, uint64_t index)
+raft_snapshot_installing(Raft *raft, uint64_t index, uint64_t term, RaftUpdate *update)
 {
 	bool busy = raft->snapshot.installing != 0 || raft->role == ROLE_LEADER;
 
+	/* Entries behind it may have been acknowledged here, since the state was offered. */
+	raft_adopt_commit(raft, index, term, update);
 	if ((busy && !FAULT(snapshots_in_succession)) ||
 		(index <= raft->commit_index && !FAULT(older_snapshot_installed)))
 		return RUSD_INVALID;

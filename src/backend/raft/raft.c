@@ -112,7 +112,8 @@ raft_step(Raft *raft, const RaftEvent *event, RaftUpdate *update)
 			raft_snapshot_sent(raft, event);
 			break;
 		case RAFT_SNAPSHOT_INSTALLING:
-			update->propose_status = raft_snapshot_installing(raft, event->index);
+			update->propose_status =
+				raft_snapshot_installing(raft, event->index, event->log_term, update);
 			break;
 		case RAFT_SNAPSHOT_INSTALLED:
 			raft_snapshot_installed(raft, event, update);

@@ -77,7 +77,8 @@ extern bool raft_has_leader(const Raft *raft);
 extern void raft_receive_append(Raft *raft, const RaftEvent *event, RaftUpdate *update);
 extern void raft_receive_heartbeat(Raft *raft, const RaftMessage *message, RaftUpdate *update);
 extern void raft_receive_snapshot(Raft *raft, const RaftMessage *message, RaftUpdate *update);
-extern Status raft_snapshot_installing(Raft *raft, uint64_t index);
+extern Status raft_snapshot_installing(Raft *raft, uint64_t index, uint64_t term,
+									   RaftUpdate *update);
 extern void raft_snapshot_installed(Raft *raft, const RaftEvent *event, RaftUpdate *update);
 /* What was taken from an append lies in the log now. */
 extern void raft_acknowledge_owed(Raft *raft, RaftUpdate *update);

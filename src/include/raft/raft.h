@@ -122,8 +122,9 @@ typedef enum RaftEventKind
 	RAFT_STEP_DOWN, /* stop leading, whoever comes after */
 	RAFT_COMPACTED, /* entries up to this index are no longer in the log */
 	RAFT_SNAPSHOT_SENT, /* member, failed: a transfer to it has ended */
-	/* index: that state is about to be installed.  update.propose_status: RUSD_OK, and nothing changes
-	 * in the log until INSTALLED; RUSD_INVALID: it is not wanted any more, or one is under way */
+	/* index, log_term: that state is about to be installed.  update.propose_status: RUSD_OK, and nothing
+	 * changes in the log until INSTALLED; RUSD_INVALID: it is not wanted any more (that entry is here), or
+	 * one is under way */
 	RAFT_SNAPSHOT_INSTALLING,
 	RAFT_SNAPSHOT_INSTALLED /* failed: it stays as it was.  Else index, log_term, position: the log begins there; configuration */
 } RaftEventKind;
@@ -155,7 +156,7 @@ typedef struct RaftEvent
 {
 	RaftEventKind kind;
 	uint64_t index;             /* APPENDED, APPLIED, COMPACTED, SNAPSHOT_INSTALLED */
-	uint64_t log_term;          /* SNAPSHOT_INSTALLED */
+	uint64_t log_term;          /* SNAPSHOT_INSTALLING, SNAPSHOT_INSTALLED */
 	uint64_t position;          /* APPENDED, FLUSHED, SNAPSHOT_INSTALLED */
 	uint64_t random;            /* TICK: 64 fresh bits */
 	uint64_t member;            /* TRANSFER, SNAPSHOT_SENT */

@@ -28,6 +28,7 @@ typedef struct Fixture
 	WalWriter *writer;
 	uint64_t index;
 	RaftConfiguration applied_configuration;
+	LogBegin log_begin;
 	char message[400];
 } Fixture;
 
@@ -40,6 +41,7 @@ recover(Fixture *f, uint64_t applied_index)
 	f->shm->recovered->applied_index = applied_index;
 	f->shm->recovered->applied_term = applied_index > 0 ? 1 : 0;
 	f->shm->recovered->applied_configuration = f->applied_configuration;
+	f->shm->recovered->log_begin = f->log_begin;
 	return wal_recover(&f->disk->ops, f->shm->recovered, f->message, sizeof(f->message));
 }
 
@@ -53,6 +55,7 @@ begin(Fixture *f, bool keep_all)
 		RUSD_OK);
 	atomic_store(&f->shm->positions->applied_position, found->replay_position);
 	atomic_store(&f->shm->positions->durable_index, found->applied_index);
+	atomic_store(&f->shm->positions->log_begin, found->log_begin.position);
 	wal_appender_init(&f->appender, f->shm, found->log_end, found->previous_crc);
 	f->index = found->last_index;
 }
@@ -647,6 +650,83 @@ removal_keeps_what_is_needed(void **state)
 	assert_non_null(strstr(f->message, "the log ends at index"));
 }
 
+static void
+append_hard_state(Fixture *f, uint64_t term)
+{
+	HardState hard_state = {.term = term, .vote = 77};
+
+	assert_int_equal(wal_batch_begin(&f->appender, wal_record_bytes(sizeof(hard_state))), RUSD_OK);
+	memcpy(wal_batch_add(&f->appender, ENTRY_HARD_STATE, 0, 0, sizeof(hard_state)), &hard_state,
+		   sizeof(hard_state));
+	(void) wal_batch_end(&f->appender, 0, 0);
+}
+
+/* [wal-9]; the snapshot's index is above all that the log holds, or among it. */
+static void
+begin_behind(Fixture *f, uint64_t index)
+{
+	const NodeRecovered *found = f->shm->recovered;
+	size_t before;
+
+	for (int i = 0; i < 30; i++)
+	{
+		assert_int_equal(append_entry(f, f->index + 1, 1, 1500, 0xee), RUSD_OK);
+		settle(f);
+		atomic_store(&f->shm->positions->applied_position, f->appender.position);
+	}
+	append_hard_state(f, 6);
+	f->log_begin = (LogBegin){.position = f->appender.position, .index = index, .term = 1};
+	/* Segments opened until the install is done tell the old index still. */
+	for (int i = 0; i < 40; i++)
+	{
+		append_hard_state(f, 7 + (uint64_t) i);
+		settle(f);
+		atomic_store(&f->shm->positions->applied_position, f->appender.position);
+	}
+	end(f);
+	assert_int_equal(recover(f, index), RUSD_OK);
+	assert_int_equal(found->last_index, index);
+	assert_int_equal(found->last_term, 1);
+	assert_int_equal(found->hard_state.term, 46);
+	assert_int_equal(found->hard_state.commit_index, index);
+	assert_int_equal(found->replay_position, found->log_end);
+	assert_true(found->commit_position >= f->log_begin.position);
+	assert_int_equal(found->run_count, 1);
+	assert_int_equal(found->runs[0].first_index, index);
+	begin(f, false);
+	/* From wherever one reads. */
+	assert_int_equal(read_to(f, &f->disk->ops, WAL_HEADER_BYTES, found->log_end), 0);
+	before = segments_there(f);
+	settle(f);
+	/* What is before it goes, whatever it holds; and that says nothing of what is behind. */
+	assert_true(segments_there(f) < before);
+	assert_true(atomic_load(&f->shm->segments->compacted) <= index);
+	wal_appender_begin_behind(&f->appender, index);
+	f->index = index;
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(append(f, 100), RUSD_OK);
+	settle(f);
+	end(f);
+	assert_int_equal(recover(f, index), RUSD_OK);
+	assert_int_equal(found->last_index, index + 5);
+	begin(f, false);
+	assert_int_equal(read_to(f, &f->disk->ops, found->replay_position, found->log_end), index + 5);
+}
+
+static void
+a_log_begins_behind_a_snapshot(void **state)
+{
+	Fixture *f = *state;
+
+	begin_behind(f, 100);
+	begin_behind(f, 120);
+	end(f);
+	/* It must reach there. */
+	f->log_begin.position = f->shm->recovered->log_end + SEGMENT;
+	assert_int_equal(recover(f, 120), RUSD_DAMAGED);
+	assert_non_null(strstr(f->message, "where a snapshot was installed"));
+}
+
 /* A batch that also holds entries behind the commit index is not told to be committed. */
 static void
 commit_position_is_safe(void **state)
@@ -673,12 +753,8 @@ static void
 hard_state_is_carried_over_segments(void **state)
 {
 	Fixture *f = *state;
-	HardState hard_state = {.term = 5, .vote = 77};
 
-	assert_int_equal(wal_batch_begin(&f->appender, wal_record_bytes(sizeof(hard_state))), RUSD_OK);
-	memcpy(wal_batch_add(&f->appender, ENTRY_HARD_STATE, 0, 0, sizeof(hard_state)), &hard_state,
-		   sizeof(hard_state));
-	(void) wal_batch_end(&f->appender, 0, 0);
+	append_hard_state(f, 5);
 	for (int i = 0; i < 60; i++)
 	{
 		assert_int_equal(append(f, 1500), RUSD_OK);
@@ -832,6 +908,7 @@ main(void)
 		WAL_TEST(disk_full),
 		WAL_TEST(spare_is_given_up),
 		WAL_TEST(removal_keeps_what_is_needed),
+		WAL_TEST(a_log_begins_behind_a_snapshot),
 		WAL_TEST(commit_position_is_safe),
 		WAL_TEST(hard_state_is_carried_over_segments),
 		WAL_TEST(recovery_tells_members_and_terms),

@@ -66,7 +66,7 @@ snapshot_pin(PageAccess *access, Snapshot *snapshot)
 		atomic_load_explicit(&root->oldest_allowed_root, memory_order_relaxed))
 	{
 		atomic_store_explicit(&area->snapshot_pins[pin], 0, memory_order_release);
-		return RUSD_SNAPSHOT_ENDED;
+		return RUSD_TIMEOUT_WAIT_APPLIED;
 	}
 	snapshot->access = access;
 	snapshot->pin = pin;

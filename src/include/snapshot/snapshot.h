@@ -64,7 +64,7 @@ typedef struct SnapshotSend SnapshotSend;
 /*
  * Pins the newest root.  Memory: a bit for each frame, and some 3 kB.  RUSD_AGAIN: this process has no free pin, or members are
  * just being changed.
- * RUSD_SNAPSHOT_ENDED, RUSD_NO_MEMORY, errors of pages.
+ * RUSD_TIMEOUT_WAIT_APPLIED: the state is being replaced, RUSD_NO_MEMORY, errors of pages.
  */
 extern Status snapshot_send_create(PageAccess *access, SnapshotSend **result);
 /* Index and term, size and so on: page_count and crc are right after the first chunk only. */

@@ -30,7 +30,7 @@ typedef struct Snapshot
 } Snapshot;
 
 /* Pins the newest root.  RUSD_AGAIN: all SNAPSHOT_PINS hold other roots (two snapshots of one root
- * share nothing; callers share Snapshots).  RUSD_SNAPSHOT_ENDED: this state is about to be replaced by an
+ * share nothing; callers share Snapshots).  RUSD_TIMEOUT_WAIT_APPLIED: this state is about to be replaced by an
  * installed snapshot; soon there is another. */
 extern Status snapshot_pin(PageAccess *access, Snapshot *snapshot);
 extern void snapshot_unpin(Snapshot *snapshot);

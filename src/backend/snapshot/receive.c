@@ -149,7 +149,8 @@ take_header(SnapshotReceive *receive, const uint8_t *bytes)
 				  LOG_UNSIGNED("frames", shm->layout.frame_count));
 		return RUSD_NOT_CAPABLE;
 	}
-	if (header->configuration.member_count > CONFIG_MEMBERS_MAX)
+	if (header->configuration.member_count > CONFIG_MEMBERS_MAX ||
+		header->page_count > header->root.pages_end)
 		return RUSD_DAMAGED;
 	return RUSD_OK;
 }

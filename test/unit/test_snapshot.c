@@ -507,6 +507,19 @@ a_snapshot_takes_the_place_of_the_state(void **state)
 	assert_false(has_file(disks[1], "data.0") || has_file(disks[1], "map.0.0") ||
 				 has_file(disks[1], "map.0.1"));
 	assert_false(has_file(disks[1], "incoming/data") || has_file(disks[1], "incoming/snapshot"));
+	/* The log alone would give another state: nothing is thrown away. */
+	{
+		SimDisk *disk = sim_disk_copy(disks[1], 3);
+		NodeBootstrap bootstrap = {.cluster_id = CLUSTER, .member_id = 2};
+		char message[256];
+
+		assert_int_equal(disk->ops.unlink(&disk->ops, "control"), 0);
+		assert_int_equal(node_start(source.shm, &disk->ops, &bootstrap, message, sizeof(message)),
+						 RUSD_DAMAGED);
+		assert_non_null(strstr(message, "a snapshot was installed here"));
+		assert_true(has_file(disk, "data.1"));
+		sim_disk_destroy(disk);
+	}
 	/* Life goes on, on both alike; and again after a restart from what the install wrote. */
 	for (int round = 0; round < 3; round++)
 	{

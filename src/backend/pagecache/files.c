@@ -64,6 +64,16 @@ look_at(void *arg, const char *name)
 }
 
 Status
+data_files_find_others(FileOps *fs, uint64_t generation, bool *found)
+{
+	Search search = {.generation = generation};
+	int result = fs->list(fs, ".", look_at, &search);
+
+	*found = search.found[0] != '\0';
+	return fs_status(result);
+}
+
+Status
 data_files_remove_others(FileOps *fs, uint64_t generation)
 {
 	for (;;)

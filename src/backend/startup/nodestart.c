@@ -67,11 +67,23 @@ static Status
 look_at_disk(NodeStart *start)
 {
 	uint64_t segment_bytes;
+	bool installed;
 	Status status = control_read(start->fs, &start->control);
 
 	if (status != RUSD_OK && status != RUSD_NOT_FOUND)
 		return fail(start, status, "no copy of the control record can be read");
 	start->has_control = status == RUSD_OK;
+	if (!start->has_control)
+	{
+		/* The log is replayed from its first entry then; with a snapshot installed it does not begin
+		 * there. */
+		status = data_files_find_others(start->fs, 0, &installed);
+		if (status != RUSD_OK)
+			return fail(start, status, "the data directory cannot be read");
+		if (installed)
+			return fail(start, RUSD_DAMAGED,
+						"there is no control record, but a snapshot was installed here");
+	}
 	status = wal_segment_bytes_on_disk(start->fs, &segment_bytes);
 	if (status == RUSD_NOT_FOUND && start->has_control)
 		return fail(start, RUSD_DAMAGED, "there is a control record but no log");

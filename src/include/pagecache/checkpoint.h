@@ -57,6 +57,8 @@ extern Status control_write(FileOps *fs, ControlRecord *record);
 #define DATA_NAME_BYTES 40
 extern void data_file_name(char name[DATA_NAME_BYTES], uint64_t generation);
 extern void map_file_name(char name[DATA_NAME_BYTES], uint64_t generation, uint32_t which);
+/* Startup: are there data or map files of other generations? */
+extern Status data_files_find_others(FileOps *fs, uint64_t generation, bool *found);
 /* Startup: removes data and map files of all generations but this one. */
 extern Status data_files_remove_others(FileOps *fs, uint64_t generation);
 

@@ -50,7 +50,8 @@ check_leader(Model *model, Member *member)
 	{
 		Entry entry;
 
-		if (model->committed[index].term <= term &&
+		/* It may have been elected, by late answers, when there was a leader of a later term already. */
+		if (model->committed_by_term[index] <= term &&
 			(!core_log_entry(member, member->count, index, &entry) ||
 			 entry.value != model->committed[index].value))
 			MODEL_FAIL(model,
@@ -105,6 +106,7 @@ check_committed(Model *model, const Member *member, uint64_t index, const Entry 
 	{
 		Check(index < INDEX_MAX);
 		model->committed[index] = *entry;
+		model->committed_by_term[index] = member->raft.hard_state.term;
 		model->committed_count = index;
 		if (entry->change.kind != 0)
 			model->committed_changes[model->committed_change_count++] = index;
@@ -115,4 +117,15 @@ check_committed(Model *model, const Member *member, uint64_t index, const Entry 
 				   "member %" PRIu64 " applies another entry %" PRIu64 ": term %" PRIu64
 				   ", not %" PRIu64,
 				   member->id, index, entry->term, known->term);
+}
+
+void
+check_lost_log(Model *model, Member *leader)
+{
+	leader->finds_lost = model->update.member_lost_log;
+	tell(model, "member %" PRIu64 " sees that member %" PRIu64 " has lost what it had acknowledged",
+		 leader->id, leader->finds_lost);
+	if (!model->logs_may_be_lost)
+		MODEL_FAIL(model, "member %" PRIu64 " says that member %" PRIu64 " has lost its log",
+				   leader->id, leader->finds_lost);
 }

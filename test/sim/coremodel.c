@@ -166,7 +166,7 @@ reset_member(Model *model, uint64_t id)
 	member->base = model->bootstrap;
 	member->batch_hard_state = false;
 	member->is_alive = member->is_paused = member->is_stalled = false;
-	member->lost_by = 0;
+	member->finds_lost = 0;
 	member->installation_count = 0;
 	memset(member->votes, 0, sizeof(member->votes));
 	memset(&member->told, 0, sizeof(member->told));
@@ -186,6 +186,7 @@ model_reset(Model *model, uint64_t seed)
 	model->doubling = 0;
 	model->carried_entries = 20;
 	model->now = 0;
+	model->logs_may_be_lost = false;
 	model->failure[0] = '\0';
 }
 
@@ -339,6 +340,8 @@ take_update(Model *model, Member *member, const Packet *packet)
 	check_reads(model, member);
 	if (update->configured)
 		model->counts.changes++;
+	if (update->member_lost_log != 0)
+		check_lost_log(model, member);
 	check_leader(model, member);
 	tell_update(model, member);
 	for (uint32_t i = 0; i < update->message_count; i++)

@@ -111,7 +111,7 @@ typedef struct Member
 	} reads[READS];
 	uint32_t last_read;
 	uint64_t votes[INDEX_MAX]; /* that left it, by term */
-	uint64_t lost_by;          /* the member that a leader reports to have lost its log */
+	uint64_t finds_lost;       /* as leader: the member of which it has said that its log is lost */
 	Installation installations[INSTALLATIONS];
 	uint32_t installation_count;
 	PacketList outbox; /* waits for a flush */
@@ -135,7 +135,6 @@ typedef struct ModelCounts
 	uint64_t changes;
 	uint64_t crashes;
 	uint64_t reads;
-	uint64_t losses; /* of logs, that a leader has seen */
 } ModelCounts;
 
 typedef struct Model
@@ -146,10 +145,12 @@ typedef struct Model
 	Member *members; /* [MEMBERS] */
 	Entry committed[INDEX_MAX];
 	uint64_t committed_count;
+	uint64_t committed_by_term[INDEX_MAX]; /* when it was first seen, whoever's term that is */
 	uint64_t committed_changes[INDEX_MAX];
 	uint32_t committed_change_count;
 	uint64_t leader_of_term[INDEX_MAX];
 	uint64_t next_value;
+	bool logs_may_be_lost;
 	bool cut[MEMBERS][MEMBERS]; /* from, to */
 	uint32_t loss;              /* percent of messages */
 	uint32_t doubling;
@@ -229,6 +230,9 @@ extern void check_discarded(Model *model, const Member *member, const Installati
 extern void check_reads(Model *model, Member *member);
 /* The member applies that entry. */
 extern void check_committed(Model *model, const Member *member, uint64_t index, const Entry *entry);
+
+/* A leader says that a member has lost its log. */
+extern void check_lost_log(Model *model, Member *leader);
 
 /* ---- coretell.c ------------------------------------------------------------------------------ */
 extern void tell(Model *model, const char *format, ...) __attribute__((format(printf, 2, 3)));

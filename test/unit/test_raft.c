@@ -500,17 +500,80 @@ a_read_waits_for_a_round_of_its_own(void **state)
 	round = said(&world, MESSAGE_HEARTBEAT, A)->round;
 	id = step(&world, (RaftEvent){.kind = RAFT_READ})->read_id;
 	/* The answer to an earlier round says nothing of now. */
-	receive(&world,
-			(RaftMessage){.kind = MESSAGE_HEARTBEAT_ANSWER, .from = A, .term = 4, .round = round});
+	receive(
+		&world,
+		(RaftMessage){
+			.kind = MESSAGE_HEARTBEAT_ANSWER, .from = A, .term = 4, .round = round, .index = 11});
 	assert_int_equal(world.update.read_count, 0);
 	step(&world, (RaftEvent){.kind = RAFT_TURN});
 	assert_int_equal(said(&world, MESSAGE_HEARTBEAT, A)->round, round + 1);
-	receive(
-		&world,
-		(RaftMessage){.kind = MESSAGE_HEARTBEAT_ANSWER, .from = A, .term = 4, .round = round + 1});
+	receive(&world, (RaftMessage){.kind = MESSAGE_HEARTBEAT_ANSWER,
+								  .from = A,
+								  .term = 4,
+								  .round = round + 1,
+								  .index = 11});
 	assert_int_equal(world.update.read_count, 1);
 	assert_int_equal(world.update.reads[0].read_id, id);
 	assert_int_equal(world.update.reads[0].index, 11);
+}
+
+static void
+a_member_that_lost_its_log_is_told_from_an_old_answer(void **state)
+{
+	World world = {0};
+	RaftMessage answer = {.kind = MESSAGE_HEARTBEAT_ANSWER, .from = A, .term = 4, .index = 10};
+
+	(void) state;
+	lead_three(&world);
+	step(&world, TICK);
+	answer.round = world.raft.round;
+	receive(&world,
+			(RaftMessage){.kind = MESSAGE_APPEND_ANSWER, .from = A, .term = 4, .index = 11});
+	/* It was sent before the acknowledgement, and came after it. */
+	receive(&world, answer);
+	assert_int_equal(world.update.member_lost_log, 0);
+	step(&world, TICK);
+	answer.round = world.raft.round;
+	receive(&world, answer);
+	assert_int_equal(world.update.member_lost_log, A);
+	/* Nothing that it says counts from now on, and it gets nothing. */
+	step(&world, PROPOSE);
+	step(&world, APPENDED(12, 7000));
+	step(&world, FLUSHED(7000));
+	receive(&world,
+			(RaftMessage){.kind = MESSAGE_APPEND_ANSWER, .from = A, .term = 4, .index = 12});
+	assert_int_equal(world.raft.commit_index, 11);
+	step(&world, (RaftEvent){.kind = RAFT_TURN});
+	assert_null(said(&world, MESSAGE_APPEND, A));
+	assert_non_null(said(&world, MESSAGE_APPEND, B));
+	receive(&world,
+			(RaftMessage){.kind = MESSAGE_APPEND_ANSWER, .from = B, .term = 4, .index = 12});
+	assert_int_equal(world.raft.commit_index, 12);
+}
+
+/* The same for an entry in the middle of its log: it refuses what it had acknowledged. */
+static void
+a_member_that_refuses_what_it_had_has_lost_its_log(void **state)
+{
+	World world = {0};
+	RaftMessage refusal = {.kind = MESSAGE_APPEND_ANSWER,
+						   .from = A,
+						   .term = 4,
+						   .reject = true,
+						   .refused_at = 11,
+						   .index = 9,
+						   .log_term = 3};
+
+	(void) state;
+	lead_three(&world);
+	receive(&world,
+			(RaftMessage){.kind = MESSAGE_APPEND_ANSWER, .from = A, .term = 4, .index = 11});
+	receive(&world, refusal);
+	assert_int_equal(world.update.member_lost_log, 0);
+	step(&world, TICK);
+	refusal.round = world.raft.round;
+	receive(&world, refusal);
+	assert_int_equal(world.update.member_lost_log, A);
 }
 
 static void
@@ -577,6 +640,8 @@ main(void)
 		cmocka_unit_test(a_majority_of_others_commits_without_this_disk),
 		cmocka_unit_test(a_conflict_is_void_and_what_replaces_it_is_acknowledged_by_position),
 		cmocka_unit_test(a_read_waits_for_a_round_of_its_own),
+		cmocka_unit_test(a_member_that_lost_its_log_is_told_from_an_old_answer),
+		cmocka_unit_test(a_member_that_refuses_what_it_had_has_lost_its_log),
 		cmocka_unit_test(a_change_is_in_use_when_it_is_committed),
 		cmocka_unit_test(the_same_events_give_the_same_state),
 	};

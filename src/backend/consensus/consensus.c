@@ -211,6 +211,8 @@ consensus_core(Consensus *consensus, const RaftEvent *event)
 		consensus->read_attempt = update->read_id;
 	if (update->read_count > 0)
 		reads_take(consensus);
+	if (unlikely(update->member_lost_log != 0))
+		tell_lost_log(consensus);
 	if (unlikely(update->role_changed))
 		role_has_changed(consensus, role_before, leader_before);
 	if (update->role_changed || update->committed || update->configured)

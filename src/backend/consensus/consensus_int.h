@@ -351,6 +351,8 @@ extern bool own_is_done(const Consensus *consensus);
 extern void tell_bounds(Consensus *consensus);
 extern void tell_committed(Consensus *consensus);
 extern void tell_control(Consensus *consensus);
+/* In the server's log: a member has less than it had acknowledged. */
+extern void tell_lost_log(const Consensus *consensus);
 extern void tell_promises(Consensus *consensus);
 extern void tell_ready(Consensus *consensus);
 extern void tell_role(const Consensus *consensus, RaftRole role_before, uint64_t leader_before);

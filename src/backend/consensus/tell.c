@@ -131,6 +131,15 @@ tell_role(const Consensus *consensus, RaftRole role_before, uint64_t leader_befo
 				 LOG_UNSIGNED("term", raft->hard_state.term));
 }
 
+void
+tell_lost_log(const Consensus *consensus)
+{
+	log_error("a member has lost entries that it had acknowledged; remove it, and add it anew",
+			  LOG_ID("local-member-id", consensus->raft.member_id),
+			  LOG_ID("remote-peer-id", consensus->update.member_lost_log),
+			  LOG_UNSIGNED("term", consensus->raft.hard_state.term));
+}
+
 bool
 tell_wakes(Consensus *consensus)
 {

@@ -49,12 +49,31 @@ heard_from(Raft *raft, const RaftMessage *message)
 {
 	RaftProgress *progress = raft_progress_of(raft, message->from);
 
-	if (raft->role != ROLE_LEADER || progress == NULL)
+	if (raft->role != ROLE_LEADER || progress == NULL || progress->has_lost_log)
 		return NULL;
 	progress->silent_ticks = 0;
 	progress->is_ill = message->is_ill;
 	progress->acked_round = Max(progress->acked_round, message->round);
 	return progress;
+}
+
+/*
+ * Raft 3.8 assumes that what was on stable storage stays there.  A member says of an entry that it has
+ * acknowledged to this leader that it is not there: its disk was replaced by another or an older copy.
+ * That is no old message, if the question belongs to a round that began after the acknowledgement had
+ * arrived.  Nothing that it says counts from now on, for this leader; the next one cannot know.
+ */
+static bool
+has_lost_log(RaftProgress *progress, const RaftMessage *message, uint64_t missing,
+			 RaftUpdate *update)
+{
+	if (missing > progress->match || message->round < progress->match_round)
+		return false;
+	progress->has_lost_log = true;
+	progress->match = 0;
+	progress->acked_round = 0;
+	update->member_lost_log = progress->id;
+	return true;
 }
 
 void
@@ -65,7 +84,11 @@ raft_receive_append_answer(Raft *raft, const RaftMessage *message, RaftUpdate *u
 	if (progress == NULL || message->index > raft->last_index)
 		return;
 	if (message->reject)
+	{
+		if (has_lost_log(progress, message, message->refused_at, update))
+			return;
 		step_back(raft, progress, message);
+	}
 	else
 		move_on(raft, progress, message->index, update);
 	if (raft->role == ROLE_LEADER)
@@ -97,7 +120,10 @@ move_on(Raft *raft, RaftProgress *progress, uint64_t match, RaftUpdate *update)
 	uint32_t batches;
 
 	if (news)
+	{
 		progress->match = match;
+		progress->match_round = raft->round + 1;
+	}
 	progress->waited_ticks = 0;
 	progress->next = Max(progress->next, progress->match + 1);
 	if (progress->state == PROGRESS_SNAPSHOT && progress->match + 1 < raft->first_index)
@@ -126,7 +152,7 @@ raft_receive_heartbeat_answer(Raft *raft, const RaftMessage *message, RaftUpdate
 {
 	RaftProgress *progress = heard_from(raft, message);
 
-	if (progress == NULL)
+	if (progress == NULL || has_lost_log(progress, message, message->index + 1, update))
 		return;
 	/*
 	 * What was sent is lost, or the answer is, or the disk there is slow.  It says what has arrived, so
@@ -165,7 +191,8 @@ raft_send_appends(Raft *raft, RaftUpdate *update)
 	{
 		RaftProgress *progress = &raft->progress[i];
 
-		if (progress->id == raft->member_id || progress->state == PROGRESS_SNAPSHOT)
+		if (progress->id == raft->member_id || progress->state == PROGRESS_SNAPSHOT ||
+			progress->has_lost_log)
 			continue;
 		if (progress->next < raft->first_index)
 			send_snapshot(raft, progress, update);
@@ -391,7 +418,7 @@ could_lead(const Raft *raft, uint32_t place)
 	const RaftProgress *progress = &raft->progress[place];
 
 	return raft_is_voter(raft, place) && progress->id != raft->member_id && !progress->is_ill &&
-		   progress->silent_ticks < raft->options.election_ticks;
+		   !progress->has_lost_log && progress->silent_ticks < raft->options.election_ticks;
 }
 
 Status

@@ -213,7 +213,10 @@ typedef struct RaftUpdate
 							* RUSD_INVALID (a change that the configuration in use does not allow) */
 	uint64_t propose_index;
 	uint64_t propose_term;
-	uint64_t read_id;     /* READ */
+	uint64_t read_id; /* READ */
+	/* This member has come back with less than it had acknowledged to this leader; 0: none.  Whoever
+	 * runs it must replace it: what it has lost may have been committed by its word. */
+	uint64_t member_lost_log;
 	bool role_changed;    /* role, term or leader */
 	bool bounds_changed;  /* ceiling or floor */
 	bool committed;       /* commit index or position have moved */
@@ -250,17 +253,19 @@ typedef struct RaftProgress
 {
 	uint64_t id;
 	ProgressState state;
-	uint64_t match;        /* durable there, and equal to ours */
-	uint64_t next;         /* the entry to send next */
-	uint64_t acked_round;  /* the newest it has answered */
-	uint64_t sent_end;     /* REPLICATE: end of the batch that holds next - 1 */
-	uint64_t acked_end;    /* REPLICATE: end of the last batch that match covers */
-	uint64_t snapshot;     /* SNAPSHOT: index that was offered */
-	uint64_t sent_commit;  /* the newest commit index that it was told */
+	uint64_t match;       /* durable there, and equal to ours */
+	uint64_t match_round; /* whoever answers this round or a later one answers after it had match */
+	uint64_t next;        /* the entry to send next */
+	uint64_t acked_round; /* the newest it has answered */
+	uint64_t sent_end;    /* REPLICATE: end of the batch that holds next - 1 */
+	uint64_t acked_end;   /* REPLICATE: end of the last batch that match covers */
+	uint64_t snapshot;    /* SNAPSHOT: index that was offered */
+	uint64_t sent_commit; /* the newest commit index that it was told */
 	uint32_t silent_ticks; /* since it was heard */
 	uint32_t waited_ticks; /* since something was sent that is not answered */
 	bool waits;            /* PROBE: for the answer to the one message */
 	bool is_ill;
+	bool has_lost_log; /* it has no longer what it had acknowledged; nothing it says counts */
 } RaftProgress;
 
 typedef struct RaftPendingRead

@@ -164,6 +164,7 @@ reset_member(Model *model, uint64_t id)
 	member->position = member->flushed = 4096;
 	member->base_index = member->base_term = 0;
 	member->base = model->bootstrap;
+	memset(&member->raft, 0, sizeof(member->raft));
 	member->batch_hard_state = false;
 	member->is_alive = member->is_paused = member->is_stalled = false;
 	member->finds_lost = 0;

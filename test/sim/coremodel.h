@@ -238,7 +238,7 @@ extern void check_lost_log(Model *model, Member *leader);
 extern void tell(Model *model, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The update of a step, and what has changed. */
 extern void tell_update(Model *model, Member *member);
-extern void tell_entries(Model *model, const Member *member, uint64_t first, const Packet *packet);
+extern void tell_entries(Model *model, Member *member, uint64_t first, const Packet *packet);
 extern void tell_lost(Model *model, const RaftMessage *message);
 /* What is so at the start is not told. */
 extern void tell_forget(Member *member);

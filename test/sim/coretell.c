@@ -37,6 +37,28 @@ tell_forget(Member *member)
 	member->told.configuration = member->raft.configuration.index;
 }
 
+static void
+tell_role(Model *model, Member *member)
+{
+	const Raft *raft = &member->raft;
+
+	if (raft->role == ROLE_LEADER && member->told.role != ROLE_LEADER)
+		tell(model,
+			 "member %" PRIu64 " leads term %" PRIu64 " and writes its first entry, %" PRIu64,
+			 member->id, raft->hard_state.term, raft->term_first_index);
+	else if (raft->role == ROLE_FOLLOWER && member->told.role != ROLE_FOLLOWER &&
+			 raft->leader_id == 0)
+		tell(model, "member %" PRIu64 " is a follower again, in term %" PRIu64, member->id,
+			 raft->hard_state.term);
+	else if (raft->role == ROLE_FOLLOWER && raft->leader_id != 0 &&
+			 (member->told.leader != raft->leader_id || member->told.term != raft->hard_state.term))
+		tell(model, "member %" PRIu64 " follows %" PRIu64 " in term %" PRIu64, member->id,
+			 raft->leader_id, raft->hard_state.term);
+	member->told.role = raft->role;
+	member->told.term = raft->hard_state.term;
+	member->told.leader = raft->leader_id;
+}
+
 void
 tell_change(char *text, size_t size, const RaftChange *change)
 {
@@ -57,14 +79,30 @@ tell_range(char *text, size_t size, uint64_t first, uint64_t last)
 		(void) snprintf(text, size, "entries %" PRIu64 " to %" PRIu64, first, last);
 }
 
+static const char *
+tell_void(char *text, size_t size, const Member *member, uint64_t first)
+{
+	Entry from = {0}, to = {0};
+
+	tell_range(text, size, first, member->last);
+	(void) core_log_entry(member, member->count, first, &from);
+	(void) core_log_entry(member, member->count, member->last, &to);
+	(void) snprintf(text + strlen(text), size - strlen(text),
+					from.term == to.term ? " of term %" PRIu64
+										 : " of terms %" PRIu64 " to %" PRIu64,
+					from.term, to.term);
+	return text;
+}
+
 void
-tell_entries(Model *model, const Member *member, uint64_t first, const Packet *packet)
+tell_entries(Model *model, Member *member, uint64_t first, const Packet *packet)
 {
 	const RaftMessage *message = &packet->message;
 	char range[64];
 	char void_range[64];
 	uint64_t last;
 
+	tell_role(model, member);
 	for (uint64_t index = first; index <= message->last_index; index = last + 1)
 	{
 		const Entry *entry = &packet->entries[index - message->index - 1];
@@ -77,34 +115,15 @@ tell_entries(Model *model, const Member *member, uint64_t first, const Packet *p
 			   entry[last + 1 - index].change.kind == 0)
 			last++;
 		tell_range(range, sizeof(range), index, last);
-		tell_range(void_range, sizeof(void_range), index, member->last);
 		if (index == first && first <= member->last)
 			tell(model,
-				 "member %" PRIu64 " voids %s and writes %s of term %" PRIu64 " behind them%s",
-				 member->id, void_range, range, entry->term, change);
+				 "member %" PRIu64 " voids %s and writes behind that: %s of term %" PRIu64 "%s",
+				 member->id, tell_void(void_range, sizeof(void_range), member, index), range,
+				 entry->term, change);
 		else
 			tell(model, "member %" PRIu64 " writes %s of term %" PRIu64 "%s", member->id, range,
 				 entry->term, change);
 	}
-}
-
-static void
-tell_role(Model *model, Member *member)
-{
-	const Raft *raft = &member->raft;
-
-	if (raft->role == ROLE_LEADER && member->told.role != ROLE_LEADER)
-		tell(model,
-			 "member %" PRIu64 " leads term %" PRIu64 " and writes its first entry, %" PRIu64,
-			 member->id, raft->hard_state.term, raft->term_first_index);
-	else if (raft->role == ROLE_FOLLOWER && member->told.role != ROLE_FOLLOWER &&
-			 raft->leader_id == 0)
-		tell(model, "member %" PRIu64 " is a follower again, in term %" PRIu64, member->id,
-			 raft->hard_state.term);
-	else if (raft->role == ROLE_FOLLOWER && raft->leader_id != 0 &&
-			 (member->told.leader != raft->leader_id || member->told.term != raft->hard_state.term))
-		tell(model, "member %" PRIu64 " follows %" PRIu64 " in term %" PRIu64, member->id,
-			 raft->leader_id, raft->hard_state.term);
 }
 
 static void
@@ -130,7 +149,8 @@ tell_state(Model *model, Member *member)
 	tell_role(model, member);
 	if (raft->commit_index > member->told.commit)
 		tell(model, "member %" PRIu64 " %s up to %" PRIu64, member->id,
-			 raft->role == ROLE_LEADER ? "has a majority for all" : "learns that all is committed",
+			 raft->role == ROLE_LEADER ? "has a majority and commits"
+									   : "learns that all is committed",
 			 raft->commit_index);
 	if (raft->configuration.index != member->told.configuration)
 		tell_configuration(model, member);
@@ -153,7 +173,10 @@ tell_update(Model *model, Member *member)
 	bool told[RAFT_MESSAGES_MAX] = {false};
 
 	if (model->tell == NULL)
+	{
+		tell_forget(member);
 		return;
+	}
 	tell_state(model, member);
 	for (uint32_t i = 0; i < update->message_count; i++)
 	{
@@ -181,8 +204,8 @@ tell_append(Model *model, const Member *member, const RaftMessage *message, cons
 	tell_range(range, sizeof(range), message->index + 1, message->last_index);
 	if (message->last_index == message->index)
 		tell(model,
-			 "member %" PRIu64 " tells %s what is committed, up to %" PRIu64
-			 ", and asks for entry %" PRIu64 " of term %" PRIu64,
+			 "member %" PRIu64 " tells %s that all up to %" PRIu64
+			 " is committed, and asks for entry %" PRIu64 " of term %" PRIu64,
 			 member->id, to, message->commit_index, message->index, message->log_term);
 	else
 		tell(model, "member %" PRIu64 " sends %s %s, behind %" PRIu64 " of term %" PRIu64,
@@ -203,8 +226,8 @@ tell_answer(Model *model, const Member *member, const RaftMessage *message, cons
 			 "to %" PRIu64 ", here of term %" PRIu64 "%s",
 			 member->id, message->refused_at, to, message->index, message->log_term, waits);
 	else if (message->kind == MESSAGE_PRE_VOTE_ANSWER)
-		tell(model, "member %" PRIu64 " would %svote for %s in term %" PRIu64 "%s", member->id,
-			 message->reject ? "not " : "", to, message->term + (message->reject ? 1 : 0), waits);
+		tell(model, "member %" PRIu64 " would %svote for %s%s", member->id,
+			 message->reject ? "not " : "", to, waits);
 	else
 		tell(model, "member %" PRIu64 " %s %s in term %" PRIu64 "%s", member->id,
 			 message->reject ? "does not vote for" : "votes for", to, message->term, waits);

@@ -3,6 +3,7 @@
 #	make check-sim                  SEEDS=2000 FIRST=1 JOBS=2: clusters of the node's real parts (doc/simulator.md)
 #	make check-sim FAULT=name       the same with a mistake switched in (src/include/port/faultlist.h)
 #	make check-sim-raft             SEEDS=200 FIRST=1: the consensus core alone
+#	make check-scenarios            named scenarios of the core, told and compared
 #	make check-mutations-core       each mistake that lies in the core is caught there
 #	make check-sim-wal              SEEDS=1000
 #	make check-sim-wal-long         200,000 seeds
@@ -41,6 +42,13 @@ $(BUILD)/test/sim/test_raft_core: $(BUILD)/test/sim/test_raft_core.o $(CORE_OBJS
 check-sim-raft: $(BUILD)/test/sim/test_raft_core
 	@$< --seeds $(or $(SEEDS),200) --first $(FIRST)
 
+$(BUILD)/test/sim/test_raft_scenarios: $(addprefix $(BUILD)/test/sim/,test_raft_scenarios.o scenario.o logplays.o memberplays.o) $(CORE_OBJS)
+	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^
+
+# RECORD=1 writes test/sim/expected anew.
+check-scenarios: $(BUILD)/test/sim/test_raft_scenarios
+	@test/run-tap "$< --expected test/sim/expected $(if $(RECORD),--record)"
+
 CORE_MUTATIONS := $(if $(FAULTS),$(BUILD),$(BUILD)-faults)/test/sim/test_raft_core
 ifndef FAULTS
 $(CORE_MUTATIONS): FORCE
@@ -55,5 +63,5 @@ check-sim-wal: $(BUILD)/test/sim/test_wal_crash
 check-sim-wal-long: $(BUILD)/test/sim/test_wal_crash
 	@test/run-tap -t 3600 "$< --seeds 200000"
 
-.PHONY: check-sim check-sim-raft check-mutations-core check-sim-wal check-sim-wal-long
-CHECK_TARGETS += check-sim-raft check-mutations-core check-sim-wal
+.PHONY: check-sim check-sim-raft check-scenarios check-mutations-core check-sim-wal check-sim-wal-long
+CHECK_TARGETS += check-sim-raft check-scenarios check-mutations-core check-sim-wal

@@ -216,7 +216,8 @@ step_receive(Raft *raft, const RaftEvent *event, RaftUpdate *update)
 {
 	const RaftMessage *message = event->message;
 
-	if (message->kind <= MESSAGE_VOTE_ANSWER)
+	/* Before votes are counted or asked for: they are counted by the configuration in use. */
+	if (message->kind <= MESSAGE_VOTE_ANSWER || message->kind == MESSAGE_TIMEOUT_NOW)
 		raft_adopt_commit(raft, message->commit_index, message->commit_term, update);
 	if (!take_term(raft, message, update))
 		return;

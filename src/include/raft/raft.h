@@ -85,7 +85,7 @@ typedef struct RaftMessage
 	uint64_t index;
 	uint64_t log_term; /* of that entry */
 	/* Known to be committed by the sender (of a leader's messages: what the receiver may take).
-	 * Who has that entry takes it over (vote messages too). */
+	 * Who has that entry takes it over (from vote messages and TIMEOUT_NOW too). */
 	uint64_t commit_index;
 	uint64_t commit_term;
 	uint64_t last_index; /* APPEND: the last entry; equal to index: none */

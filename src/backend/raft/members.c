@@ -201,5 +201,5 @@ raft_learner_is_ready(const Raft *raft, uint64_t member_id)
 	uint32_t place = raft_configuration_find(&raft->configuration, member_id);
 
 	return raft->role == ROLE_LEADER && place < raft->configuration.member_count &&
-		   raft->progress[place].match >= raft->commit_index / 10 * 9;
+		   10 * raft->progress[place].match >= 9 * raft->commit_index;
 }

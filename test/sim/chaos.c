@@ -27,6 +27,14 @@ static const struct
 	[CHAOS_DISK_SLOW] = {"disk-slow", 4},
 	[CHAOS_DISK_FULL] = {"disk-full", 4},
 	[CHAOS_CLOCK] = {"clock", 5},
+	[CHAOS_PARTITION] = {"partition", 12},
+	[CHAOS_ISOLATION] = {"isolation", 10},
+	[CHAOS_ONE_WAY] = {"one-way", 8},
+	[CHAOS_LOSS] = {"loss", 5},
+	[CHAOS_DELAY] = {"delay", 5},
+	[CHAOS_DOUBLING] = {"doubling", 4},
+	[CHAOS_CHANGES] = {"changes", 0},
+	[CHAOS_LOG_REMOVAL] = {"log-removal", 0},
 };
 
 StaticAssert(lengthof(classes) == CHAOS_CLASS_COUNT, "each class has a name");
@@ -35,6 +43,12 @@ const char *
 chaos_class_name(FaultClass class)
 {
 	return class < CHAOS_CLASS_COUNT ? classes[class].name : NULL;
+}
+
+bool
+chaos_is_left_out(const World *world, FaultClass class)
+{
+	return world->options.without >> class & 1;
 }
 
 static FaultClass
@@ -68,7 +82,9 @@ chaos_plan(World *world)
 								.length = 20 * SIM_MS + sim_below(random, longest),
 								.member = (uint32_t) sim_below(random, world->member_count),
 								.argument = sim_random(random)};
-		if (i < world->options.fault_limit && !(world->options.without >> fault->class & 1))
+		if (fault->class >= CHAOS_PARTITION && world->member_count == 1)
+			continue;
+		if (i < world->options.fault_limit && !chaos_is_left_out(world, fault->class))
 			world_add_event(world, fault->at, EVENT_FAULT, 0, i);
 	}
 }
@@ -134,6 +150,98 @@ begin_on_running(World *world, PlannedFault *fault, Member *member)
 	}
 }
 
+/* ---- the network ---- */
+
+/* Does this fault close the way? */
+static bool
+blocks(const World *world, const PlannedFault *fault, uint32_t from, uint32_t to)
+{
+	uint64_t side = fault->argument;
+
+	switch (fault->class)
+	{
+		case CHAOS_PARTITION:
+			return (side >> from & 1) != (side >> to & 1);
+		case CHAOS_ISOLATION:
+			return from == fault->member || to == fault->member;
+		case CHAOS_ONE_WAY:
+			return from == fault->member && to == side % world->member_count;
+		default:
+			return false;
+	}
+}
+
+static void
+set_blocked(World *world, const PlannedFault *fault, bool closed)
+{
+	for (uint32_t from = 0; from < SIM_MEMBERS; from++)
+	{
+		for (uint32_t to = 0; to < SIM_MEMBERS; to++)
+		{
+			uint32_t *blocked = &world->links[from][to].blocked;
+
+			if (!blocks(world, fault, from, to))
+				continue;
+			if (closed)
+				++*blocked;
+			else if (*blocked > 0)
+				--*blocked;
+		}
+	}
+}
+
+static void
+begin_on_network(World *world, const PlannedFault *fault)
+{
+	Member *member = &world->members[fault->member];
+	uint32_t to = (uint32_t) (fault->argument % world->member_count);
+	SimLink *link = &world->links[fault->member][to];
+	uint64_t drawn = fault->argument >> 32;
+
+	set_blocked(world, fault, true);
+	switch (fault->class)
+	{
+		case CHAOS_PARTITION:
+			sim_tell(world, NULL, SIM_PARTITION, fault->argument % (1u << world->member_count), 0);
+			break;
+		case CHAOS_ISOLATION:
+			sim_tell(world, member, SIM_ISOLATION, 0, 0);
+			break;
+		case CHAOS_ONE_WAY:
+			sim_tell(world, member, SIM_ONE_WAY, world->members[to].id, 0);
+			break;
+		case CHAOS_LOSS:
+			link->loss = 50 + (uint32_t) (drawn % 600);
+			sim_tell(world, member, SIM_LOSSY, world->members[to].id, link->loss);
+			break;
+		case CHAOS_DELAY:
+			link->delay_ns = drawn % (400 * SIM_MS);
+			sim_tell(world, member, SIM_LATE, world->members[to].id, link->delay_ns / SIM_MS);
+			break;
+		default:
+			link->doubling = 50 + (uint32_t) (drawn % 500);
+			sim_tell(world, member, SIM_DOUBLING, world->members[to].id, link->doubling);
+			break;
+	}
+}
+
+static void
+finish_on_network(World *world, const PlannedFault *fault)
+{
+	SimLink *link = &world->links[fault->member][fault->argument % world->member_count];
+
+	set_blocked(world, fault, false);
+	if (fault->class == CHAOS_LOSS)
+		link->loss = 0;
+	if (fault->class == CHAOS_DELAY)
+		link->delay_ns = SIM_MS;
+	if (fault->class == CHAOS_DOUBLING)
+		link->doubling = 0;
+	sim_tell(world, NULL, SIM_LINK_WELL, 0, 0);
+}
+
+/* ---- begin, end ---- */
+
 void
 chaos_begin(World *world, uint32_t number)
 {
@@ -159,6 +267,14 @@ chaos_begin(World *world, uint32_t number)
 			member_set_clock_rate(member, 700 + fault->argument % 800);
 			sim_tell(world, member, SIM_CLOCK_CHANGED, member->clock_rate, 0);
 			break;
+		case CHAOS_PARTITION:
+		case CHAOS_ISOLATION:
+		case CHAOS_ONE_WAY:
+		case CHAOS_LOSS:
+		case CHAOS_DELAY:
+		case CHAOS_DOUBLING:
+			begin_on_network(world, fault);
+			break;
 		default:
 			if (member->state != MEMBER_UP)
 				return;
@@ -174,6 +290,10 @@ chaos_finish(World *world, uint32_t number)
 	const PlannedFault *fault = &world->faults[number];
 	Member *member = &world->members[fault->member];
 
+	if (world->healed)
+		return;
+	if (fault->class >= CHAOS_PARTITION)
+		finish_on_network(world, fault);
 	switch (fault->class)
 	{
 		case CHAOS_STOP:
@@ -198,10 +318,20 @@ chaos_finish(World *world, uint32_t number)
 void
 chaos_heal(World *world)
 {
+	network_heal(world);
 	for (uint32_t i = 0; i < world->member_count; i++)
 	{
 		Member *member = &world->members[i];
 
+		/* Who was removed may go on to disturb, or not. */
+		if (world->model.members[i] == MODEL_REMOVED && sim_percent(&world->schedule, 50))
+		{
+			if (member->state == MEMBER_UP)
+				member_end(member, END_KILLED);
+			member->state = MEMBER_GONE;
+		}
+		if (member->state == MEMBER_GONE || member->state == MEMBER_ABSENT)
+			continue;
 		member->disk->room = UINT64_MAX;
 		member->disk->power_left = UINT64_MAX;
 		member->sync_ns = Min(member->sync_ns, 2 * SIM_MS);

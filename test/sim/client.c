@@ -15,6 +15,8 @@
 /* A client that was not answered for so long waits no more. */
 #define PATIENCE_NS (5 * SIM_SECOND)
 #define RETRY_NS (50 * SIM_MS)
+/* An index that was refused is asked for again after so long. */
+#define ASK_AGAIN_NS (100 * SIM_MS)
 
 /* ---- slots ---- */
 
@@ -86,9 +88,13 @@ check_committed(const Client *client, Member *member, const ClientOp *op, const 
 	World *world = member->world;
 	const Committed *entry = &world->check.entries[index - 1];
 
-	if (reply->status != (uint32_t) entry->status || reply->revision != entry->revision ||
+	bool same_status = op->kind == OP_IS_MEMBER
+						   ? (reply->status == RUSD_OK) == (entry->status == RUSD_OK)
+						   : reply->status == (uint32_t) entry->status;
+
+	if (!same_status || reply->revision != entry->revision ||
 		((reply->flags & REPLY_CHANGED) != 0) != entry->changed ||
-		(op->kind != OP_IS_COMPACT && reply->value != entry->value))
+		(op->kind < OP_IS_COMPACT && reply->value != entry->value))
 		sim_violation(world, member, "answers belong to their requests",
 					  "client %u: request %" PRIu64 " is entry %" PRIu64 " with revision %" PRId64
 					  ", status %u, value %" PRIu64 "; the answer has %" PRId64 ", %u, %" PRIu64,
@@ -96,6 +102,17 @@ check_committed(const Client *client, Member *member, const ClientOp *op, const 
 					  (unsigned) entry->status, entry->value, reply->revision,
 					  (unsigned) reply->status, reply->value);
 	world->model.acknowledged = Max(world->model.acknowledged, reply->revision);
+}
+
+/* From there on the read may be done; without an index it is tried again. */
+static void
+take_read_index(ClientOp *op, const Reply *reply)
+{
+	if (op->given_up)
+		return;
+	op->state = CLIENT_OP_READING;
+	if (reply->status == RUSD_OK)
+		op->read_index = reply->value;
 }
 
 static void
@@ -119,6 +136,11 @@ take_reply(Client *client, Member *member, const Reply *reply)
 		return;
 	}
 	op->state = CLIENT_OP_FREE;
+	if (op->kind == OP_IS_READ)
+	{
+		take_read_index(op, reply);
+		return;
+	}
 	index = logcheck_find(world, &op->id);
 	if (index != 0)
 	{
@@ -132,6 +154,7 @@ take_reply(Client *client, Member *member, const Reply *reply)
 		sim_violation(world, member, "no acknowledged write is lost",
 					  "client %u: request %" PRIu64 " is acknowledged and not committed",
 					  client->number, op->id.sequence);
+	logcheck_refused(world, &op->id);
 	sim_tell(world, member, SIM_REFUSED, client->number, reply->status);
 }
 
@@ -207,10 +230,12 @@ try_read(Client *client, Member *member, ClientOp *op)
 	ControlState control;
 	bool proved;
 
+	if (op->read_index > atomic_load(&member->shm->positions->applied_index))
+		return false;
 	if (snapshot_pin(&client->access, &snapshot) != RUSD_OK)
 		return false;
 	shm_control_read(member->shm, &control);
-	proved = op->kind == OP_IS_LOCAL_READ || control.reads_are_local;
+	proved = op->kind == OP_IS_LOCAL_READ || op->read_index != 0 || control.reads_are_local;
 	if (proved)
 		check_read(client, member, op, &snapshot);
 	snapshot_unpin(&snapshot);
@@ -246,17 +271,25 @@ begin_proposal(Client *client, Member *member, ClientOp *op)
 
 /* Pieces of one proposal stand together in the ring: no other begins before it is in. */
 static bool
-may_begin(const Client *client)
+may_put(const Client *client)
 {
-	bool is_free = false;
-
 	for (uint32_t i = 0; i < SIM_OPS; i++)
 	{
 		if (client->ops[i].state == CLIENT_OP_PUTTING)
 			return false;
-		is_free |= client->ops[i].state == CLIENT_OP_FREE;
 	}
-	return is_free;
+	return proposal_may_begin(&client->writer);
+}
+
+static bool
+may_begin(const Client *client)
+{
+	for (uint32_t i = 0; i < SIM_OPS; i++)
+	{
+		if (client->ops[i].state == CLIENT_OP_FREE)
+			return may_put(client);
+	}
+	return false;
 }
 
 static void
@@ -276,6 +309,7 @@ begin_op(Client *client, Member *member)
 	op->began = world->now;
 	op->seen = world->model.acknowledged;
 	op->read_index = 0;
+	op->ask_at = 0;
 	world->ops_begun++;
 	client->next_op = world->now + 1 + sim_below(&world->work, 2 * world->op_gap);
 	if (op->kind >= OP_IS_READ)
@@ -295,6 +329,40 @@ give_up(Client *client, Member *member, ClientOp *op)
 		op->state = CLIENT_OP_FREE;
 }
 
+/* Done; or it needs an index first; or it waits until that is applied. */
+static void
+step_read(Client *client, Member *member, ClientOp *op)
+{
+	if (try_read(client, member, op))
+		op->state = CLIENT_OP_FREE;
+	else if (op->read_index == 0 && member->world->now >= op->ask_at && may_put(client))
+	{
+		op->ask_at = member->world->now + ASK_AGAIN_NS;
+		begin_proposal(client, member, op);
+	}
+}
+
+/* The lowest index that a read waits for; the applier looks at it where the slot is marked. */
+static void
+say_what_is_wanted(Client *client, Member *member)
+{
+	BackendArea *area = member->shm->areas[client->slot];
+	uint64_t wanted = 0;
+
+	for (uint32_t i = 0; i < SIM_OPS; i++)
+	{
+		const ClientOp *op = &client->ops[i];
+
+		if (op->state == CLIENT_OP_READING && op->read_index != 0)
+			wanted = wanted == 0 ? op->read_index : Min(wanted, op->read_index);
+	}
+	if (wanted == atomic_load(&area->applied_wanted))
+		return;
+	atomic_store(&area->applied_wanted, wanted);
+	if (wanted != 0)
+		marks_set(member->shm->applied_marks, client->slot);
+}
+
 uint64_t
 client_step(Client *client, Member *member)
 {
@@ -310,15 +378,16 @@ client_step(Client *client, Member *member)
 	{
 		ClientOp *op = &client->ops[i];
 
+		if (op->state == CLIENT_OP_READING)
+			step_read(client, member, op);
 		if (op->state == CLIENT_OP_PUTTING)
 			put_rest(client, op);
-		if (op->state == CLIENT_OP_READING && try_read(client, member, op))
-			op->state = CLIENT_OP_FREE;
 		if (op->state != CLIENT_OP_FREE && world->now >= op->began + PATIENCE_NS)
 			give_up(client, member, op);
 		if (op->state == CLIENT_OP_READING)
 			next = Min(next, world->now + RETRY_NS);
 	}
+	say_what_is_wanted(client, member);
 	proposal_wake(&client->writer);
 	return next;
 }

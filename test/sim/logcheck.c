@@ -59,7 +59,13 @@ logcheck_reset(World *world)
 		check->requests = malloc((check->request_mask + 1) * sizeof(uint32_t));
 		Check(check->requests != NULL);
 	}
+	if (check->refused == NULL)
+	{
+		check->refused = malloc((check->request_mask + 1) * sizeof(RequestId));
+		Check(check->refused != NULL);
+	}
 	memset(check->requests, 0, (check->request_mask + 1) * sizeof(uint32_t));
+	memset(check->refused, 0, (check->request_mask + 1) * sizeof(RequestId));
 	memset(check->leader_of, 0, sizeof(check->leader_of));
 	for (uint32_t i = 0; i < SIM_MEMBERS; i++)
 	{
@@ -101,6 +107,24 @@ logcheck_find(const World *world, const RequestId *id)
 	return 0;
 }
 
+/* Where it is in the table of refused requests, or where it would be. */
+static RequestId *
+refused_place(const LogCheck *check, const RequestId *id)
+{
+	uint32_t place = request_place(check, id);
+
+	while (check->refused[place].member_id != 0 &&
+		   !logcheck_same_request(&check->refused[place], id))
+		place = (place + 1) & check->request_mask;
+	return &check->refused[place];
+}
+
+void
+logcheck_refused(World *world, const RequestId *id)
+{
+	*refused_place(&world->check, id) = *id;
+}
+
 static void
 note_request(World *world, Member *member, uint64_t index)
 {
@@ -117,11 +141,64 @@ note_request(World *world, Member *member, uint64_t index)
 						  "request %" PRIu64 " of slot %u is entry %u and entry %" PRIu64,
 						  id->sequence, id->slot, check->requests[place], index);
 	}
+	if (refused_place(check, id)->member_id != 0)
+		sim_violation(world, member, "what was refused is not executed",
+					  "request %" PRIu64 " of slot %u was refused, and is entry %" PRIu64,
+					  id->sequence, id->slot, index);
 	Check(check->count <= check->request_mask / 2);
 	check->requests[place] = (uint32_t) index;
 }
 
 /* ---- what was appended ---- */
+
+/* Changes of the configuration at the end of the log: a later record voids those from its index on. */
+static void
+note_change(World *world, Member *member, const LogRecord *record)
+{
+	MemberLog *log = &member->log;
+
+	while (log->change_count > 0 && log->changes[log->change_count - 1] >= record->index)
+		log->change_count--;
+	if (record->kind != ENTRY_MEMBER || record->index <= world->first_members)
+		return;
+	if (log->change_count == lengthof(log->changes))
+	{
+		memmove(log->changes, log->changes + 1, sizeof(log->changes) - sizeof(log->changes[0]));
+		log->change_count--;
+	}
+	log->changes[log->change_count++] = record->index;
+}
+
+/* The configuration in use is that of the entries known to be committed, no other. */
+void
+logcheck_configuration(World *world, Member *member)
+{
+	const ControlState *control = &member->control;
+	uint64_t right;
+
+	if (control->commit_index == 0 || control->commit_index > world->check.count)
+		return;
+	right = world->check.entries[control->commit_index - 1].configuration;
+	if (control->configuration_index != right)
+		sim_violation(world, member, "configurations come by commitment",
+					  "configuration %" PRIu64 " is in use with commit index %" PRIu64
+					  ", which has %" PRIu64,
+					  control->configuration_index, control->commit_index, right);
+}
+
+/* Whoever has a change in its log uses the one before (that is why neighbours share a majority). */
+void
+logcheck_changes(World *world, Member *member, uint64_t commit_index)
+{
+	const MemberLog *log = &member->log;
+
+	if (log->change_count >= 2 && log->changes[log->change_count - 2] > commit_index)
+		sim_violation(world, member, "one change at a time",
+					  "changes %" PRIu64 " and %" PRIu64
+					  " are in its log, and it knows entry %" PRIu64 " to be committed",
+					  log->changes[log->change_count - 2], log->changes[log->change_count - 1],
+					  commit_index);
+}
 
 static void
 push_record(World *world, Member *member, LogRecord record, const uint8_t *payload)
@@ -140,6 +217,7 @@ push_record(World *world, Member *member, LogRecord record, const uint8_t *paylo
 		memcpy(&record.id, payload, sizeof(record.id));
 	log->records[log->count++] = record;
 	log->last_index = record.index;
+	note_change(world, member, &record);
 }
 
 static void
@@ -159,7 +237,8 @@ add_record(World *world, Member *member, const WalBatchHeader *batch, const WalR
 	if (record->index <= log->last_index)
 		sim_tell(world, member, SIM_VOIDED, record->index, record->term);
 	push_record(world, member,
-				(LogRecord){.position_end = batch->position + wal_batch_sectors(batch->length),
+				(LogRecord){.position = batch->position,
+							.position_end = batch->position + wal_batch_sectors(batch->length),
 							.index = record->index,
 							.term = record->term,
 							.kind = record->kind,
@@ -229,10 +308,32 @@ commit_record(World *world, Member *member, const LogRecord *record)
 		Check(check->entries != NULL);
 	}
 	entry = &check->entries[check->count++];
-	*entry = (Committed){
-		.term = record->term, .hash = record->hash, .id = record->id, .kind = record->kind};
-	model_apply(world, entry, record->payload, record->length);
+	*entry = (Committed){.term = record->term,
+						 .seen_term = Max(member->control.term, record->term),
+						 .hash = record->hash,
+						 .id = record->id,
+						 .kind = record->kind};
+	model_apply(world, entry, record->index, record->payload, record->length);
 	note_request(world, member, record->index);
+}
+
+/*
+ * The first who commits an entry is a leader, and the last entry that it commits is of its own term
+ * (Raft 3.6.2).  It may have lost its office in the same step.
+ */
+static void
+check_first_commit(World *world, Member *member)
+{
+	uint64_t term = world->check.entries[world->check.count - 1].term;
+	const ControlState *now = &member->control;
+	const ControlState *before = &member->control_before;
+
+	if ((now->role == ROLE_LEADER && now->term == term) ||
+		(before->role == ROLE_LEADER && before->term == term))
+		return;
+	sim_violation(world, member, "leaders commit by their own term",
+				  "entry %" PRIu64 " of term %" PRIu64 " is committed by who does not lead it",
+				  world->check.count, term);
 }
 
 /*
@@ -247,6 +348,7 @@ take_commit(World *world, Member *member)
 	uint32_t first = log->committed_count;
 	uint32_t end = first;
 	uint64_t lowest = UINT64_MAX;
+	uint64_t known = world->check.count;
 
 	if (committed < log->committed)
 		sim_violation(world, member, "positions never go back",
@@ -271,6 +373,8 @@ take_commit(World *world, Member *member)
 		log->committed_index = log->records[i].index;
 	}
 	log->committed_count = end;
+	if (known >= world->first_members && world->check.count > known)
+		check_first_commit(world, member);
 	if (end > first)
 		sim_tell(world, member, SIM_COMMITTED, log->committed_index,
 				 log->committed_index == 0 ? 0
@@ -302,9 +406,13 @@ logcheck_look(World *world, Member *member)
 void
 logcheck_begin(World *world, Member *member, const InitialEntry *entries, uint32_t count)
 {
+	/* The first segment has number 1. */
+	uint64_t position = member->shm->layout.wal_segment_bytes + WAL_HEADER_BYTES;
+
 	for (uint32_t i = 0; i < count; i++)
 		push_record(world, member,
-					(LogRecord){.position_end = WAL_HEADER_BYTES + 1,
+					(LogRecord){.position = position,
+								.position_end = position + 1,
 								.index = i + 1,
 								.term = 1,
 								.kind = entries[i].kind,
@@ -345,6 +453,18 @@ logcheck_started(World *world, Member *member)
 		sim_violation(world, member, "recovery finds what was written",
 					  "the last entry is %" PRIu64 ", recovery says %" PRIu64, log->last_index,
 					  found->last_index);
+	if (found->hard_state.term < log->said_term)
+		sim_violation(world, member, "no term is forgotten",
+					  "it begins with term %" PRIu64 ", but has spoken in term %" PRIu64,
+					  found->hard_state.term, log->said_term);
+	if (found->hard_state.term == log->said_vote_term && found->hard_state.vote != log->said_vote)
+		sim_violation(world, member, "no vote is forgotten",
+					  "it has voted in term %" PRIu64 ", and does not know it any more",
+					  log->said_vote_term);
+	log->change_count = 0;
+	for (uint32_t i = 0; i < log->count; i++)
+		note_change(world, member, &log->records[i]);
+	logcheck_changes(world, member, found->hard_state.commit_index);
 	log->end = found->log_end;
 	log->flushed = found->log_end;
 	log->committed = 0;
@@ -358,6 +478,8 @@ logcheck_checkpoint(World *world, Member *member, uint64_t index)
 {
 	const MemberLog *log = &member->log;
 
+	if (index == 0)
+		return;
 	for (uint32_t i = log->committed_count; i-- > 0;)
 	{
 		const LogRecord *record = &log->records[i];
@@ -373,19 +495,4 @@ logcheck_checkpoint(World *world, Member *member, uint64_t index)
 	}
 	sim_violation(world, member, "checkpoint <= flushed",
 				  "a checkpoint holds entry %" PRIu64 " that is not committed here", index);
-}
-
-void
-logcheck_role(World *world, Member *member, const ControlState *control)
-{
-	uint64_t *leader;
-
-	Check(control->term < lengthof(world->check.leader_of));
-	if (control->role != ROLE_LEADER)
-		return;
-	leader = &world->check.leader_of[control->term];
-	if (*leader != 0 && *leader != member->id)
-		sim_violation(world, member, "one leader a term", "two members lead term %" PRIu64,
-					  control->term);
-	*leader = member->id;
 }

@@ -18,7 +18,8 @@
 #define LOG_BUFFER_BYTES (64 * 1024)
 #define SEGMENT_BYTES (64 * 1024)
 #define HEARTBEAT_NS (100 * SIM_MS)
-#define ELECTION_NS SIM_SECOND
+#define ELECTION_TICKS 10
+#define WINDOW_BYTES (24 * 1024)
 #define CHECKPOINT_NS (4 * SIM_SECOND)
 #define CHECKPOINT_LOG_BYTES (256 * 1024)
 #define RESERVE_PAGES 16
@@ -93,6 +94,17 @@ member_init(World *world, uint32_t number)
 		member->clients[i].number = world->next_client++;
 }
 
+void
+member_join(World *world, uint32_t number)
+{
+	if (world->members[number].state != MEMBER_ABSENT)
+		return;
+	member_init(world, number);
+	world->member_count = Max(world->member_count, number + 1);
+	world_add_event(world, world->now + sim_below(&world->schedule, SIM_SECOND), EVENT_START,
+					number, 0);
+}
+
 static void
 drop_parts(Member *member)
 {
@@ -114,7 +126,10 @@ drop_parts(Member *member)
 void
 member_destroy(Member *member)
 {
+	if (member->state == MEMBER_ABSENT)
+		return;
 	drop_parts(member);
+	network_disconnect(member);
 	sim_disk_destroy(member->disk);
 	member->disk = NULL;
 }
@@ -172,58 +187,64 @@ member_access(Member *member, uint32_t slot)
 						.arg = member};
 }
 
-/* EntryMember and its strings, as publication.c makes them from the parameters. */
-static Bytes
-encode_publication(MemberAction action, const Member *member, uint64_t judged_at, uint8_t *buffer,
-				   size_t size)
+static uint8_t *
+put_string(uint8_t *at, const char *text)
 {
-	char name[8];
-	char url[24];
-	const char *first = action == MEMBER_PUBLISH ? name : "";
-	uint32_t lengths[2];
-	EntryMember entry = {
-		.member_id = member->id, .action = action, .max_learners = 1, .judged_at = judged_at};
-	uint8_t *at = buffer;
+	uint32_t length = (uint32_t) strlen(text);
 
-	snprintf(name, sizeof(name), "m%u", member->number + 1);
-	snprintf(url, sizeof(url), "http://m%u:%u", member->number + 1,
-			 action == MEMBER_PUBLISH ? 2379 : 2380);
-	lengths[0] = entry.name_length = (uint32_t) strlen(first);
-	lengths[1] = (uint32_t) strlen(url);
-	entry.peer_url_count = action != MEMBER_PUBLISH;
-	entry.client_url_count = action == MEMBER_PUBLISH;
-	Check(sizeof(EntryHeader) + sizeof(entry) + 8 + lengths[0] + lengths[1] <= size);
-	memset(at, 0, sizeof(EntryHeader));
-	at += sizeof(EntryHeader);
-	memcpy(at, &entry, sizeof(entry));
-	at += sizeof(entry);
-	memcpy(at, &lengths[0], 4);
-	memcpy(at + 4, first, lengths[0]);
-	at += 4 + lengths[0];
-	memcpy(at, &lengths[1], 4);
-	memcpy(at + 4, url, lengths[1]);
-	return (Bytes){buffer, (size_t) (at + 4 + lengths[1] - buffer)};
+	memcpy(at, &length, sizeof(length));
+	memcpy(at + sizeof(length), text, length);
+	return at + sizeof(length) + length;
 }
 
-#define PUBLICATION_BYTES 160
+uint32_t
+member_encode(MemberAction action, const Member *member, bool is_learner, uint64_t judged_at,
+			  uint8_t *buffer, size_t size)
+{
+	bool is_publication = action == MEMBER_PUBLISH;
+	char name[16] = "";
+	char url[32];
+	EntryMember entry = {.member_id = member->id,
+						 .action = action,
+						 .is_learner = is_learner,
+						 .max_learners = 2,
+						 .judged_at = judged_at,
+						 .peer_url_count = action == MEMBER_ADD,
+						 .client_url_count = is_publication};
+	uint8_t *at = buffer + sizeof(EntryHeader);
+
+	Check(size >= SIM_MEMBER_ENTRY_BYTES);
+	if (is_publication)
+		snprintf(name, sizeof(name), "m%u", member->number + 1);
+	snprintf(url, sizeof(url), "http://m%u:%u", member->number + 1, is_publication ? 2379 : 2380);
+	entry.name_length = (uint32_t) strlen(name);
+	memset(buffer, 0, sizeof(EntryHeader));
+	memcpy(at, &entry, sizeof(entry));
+	at = put_string(at + sizeof(entry), name);
+	if (entry.peer_url_count + entry.client_url_count > 0)
+		at = put_string(at, url);
+	return (uint32_t) (at - buffer);
+}
 
 static Status
 start_node(Member *member, char *message, size_t message_size)
 {
 	World *world = member->world;
+	uint32_t count = member->number < world->first_members ? world->first_members : 0;
 	InitialEntry entries[SIM_MEMBERS];
-	uint8_t payloads[SIM_MEMBERS][PUBLICATION_BYTES];
+	uint8_t payloads[SIM_MEMBERS][SIM_MEMBER_ENTRY_BYTES];
 	NodeBootstrap bootstrap = {.cluster_id = world->cluster_id,
 							   .member_id = member->id,
 							   .entries = entries,
-							   .entry_count = world->first_members};
+							   .entry_count = count};
 	Status status;
 
-	for (uint32_t i = 0; i < world->first_members; i++)
+	for (uint32_t i = 0; i < count; i++)
 	{
-		entries[i] = (InitialEntry){.kind = ENTRY_MEMBER,
-									.payload = encode_publication(MEMBER_ADD, &world->members[i], i,
-																  payloads[i], PUBLICATION_BYTES)};
+		uint32_t length = member_encode(MEMBER_ADD, &world->members[i], false, i, payloads[i],
+										sizeof(payloads[i]));
+
+		entries[i] = (InitialEntry){.kind = ENTRY_MEMBER, .payload = {payloads[i], length}};
 	}
 	status = node_start(member->shm, &member->disk->ops, member->has_begun ? NULL : &bootstrap,
 						message, message_size);
@@ -231,7 +252,7 @@ start_node(Member *member, char *message, size_t message_size)
 	{
 		sim_tell(world, member, SIM_MEMBER_NEW, 0, 0);
 		member->has_begun = true;
-		logcheck_begin(world, member, entries, world->first_members);
+		logcheck_begin(world, member, entries, count);
 	}
 	return status;
 }
@@ -241,22 +262,28 @@ make_parts(Member *member)
 {
 	Shm *shm = member->shm;
 	FileOps *fs = &member->disk->ops;
-	uint8_t publication[PUBLICATION_BYTES];
-	ConsensusOptions options = {.clock = &member->clock,
-								.heartbeat_ns = HEARTBEAT_NS,
-								.raft = {.election_ticks = ELECTION_NS / HEARTBEAT_NS,
-										 .window_bytes = 256 << 10,
-										 .message_bytes = 16 << 10},
-								.request_max = consensus_request_max(&shm->layout),
-								.publication = encode_publication(MEMBER_PUBLISH, member, 0,
-																  publication, PUBLICATION_BYTES)};
+	uint8_t publication[SIM_MEMBER_ENTRY_BYTES];
+	ConsensusOptions options = {
+		.clock = &member->clock,
+		.heartbeat_ns = HEARTBEAT_NS,
+		.peers = &member->peers,
+		.raft = {.election_ticks = ELECTION_TICKS,
+				 .ill_ticks = 3 * ELECTION_TICKS,
+				 .window_bytes = WINDOW_BYTES,
+				 .message_bytes = SIM_MESSAGE_BYTES},
+		.request_max = consensus_request_max(&shm->layout),
+		.publication = {publication, member_encode(MEMBER_PUBLISH, member, false, 0, publication,
+												   sizeof(publication))}};
 	Status status;
 
 	for (uint32_t slot = 0; slot < PROC_ESSENTIAL_COUNT; slot++)
 		slot_occupy(shm, slot);
+	network_connect(member);
 	status = consensus_create(shm, &options, &member->consensus);
 	if (status == RUSD_OK)
-		status = wal_writer_create(shm, fs, &member->clock, false, 0, &member->walwriter);
+		status = wal_writer_create(shm, fs, &member->clock,
+								   chaos_is_left_out(member->world, CHAOS_LOG_REMOVAL), 0,
+								   &member->walwriter);
 	if (status == RUSD_OK)
 		status = pager_create(shm, fs, tree_page_is_sane, &member->pager);
 	if (status == RUSD_OK)
@@ -283,6 +310,13 @@ member_start(Member *member)
 		logcheck_started(world, member);
 	if (status == RUSD_OK)
 		status = make_parts(member);
+	if (status == RUSD_NO_ROOM && member->disk->room != UINT64_MAX && !member->disk->is_cut)
+	{
+		/* The spare segment has served a start before, and there was no room for another one. */
+		sim_tell(world, member, SIM_NO_ROOM_TO_START, 0, 0);
+		member_end(member, END_KILLED);
+		return;
+	}
 	if (status != RUSD_OK && !member->disk->is_cut)
 	{
 		sim_violation(world, member, "a member starts", "%s: %s", status_text(status), message);
@@ -296,7 +330,8 @@ member_start(Member *member)
 	}
 	member->state = MEMBER_UP;
 	member->stopping = 0;
-	member->control = (ControlState){.term = member->control.term};
+	member->control = (ControlState){.term = member->shm->recovered->hard_state.term};
+	member->control_before = member->control;
 	member->seen_applied = atomic_load(&member->shm->positions->applied_index);
 	member->seen_durable = atomic_load(&member->shm->positions->durable_root);
 	member->seen_segments = atomic_load(&member->shm->segments->count);
@@ -312,19 +347,21 @@ member_end(Member *member, MemberEnd how)
 {
 	World *world = member->world;
 	uint64_t wait = 5 * SIM_MS + sim_below(&world->schedule, 3 * SIM_SECOND);
+	bool is_gone = world->healed && world->model.members[member->number] == MODEL_REMOVED;
 
 	if (member->down_ns != 0)
 		wait = member->down_ns;
 	member->down_ns = 0;
 	clients_drop(member);
 	drop_parts(member);
+	network_disconnect(member);
 	if (how == END_POWER_CUT)
 		sim_disk_power_cut(member->disk);
 	else
 		sim_disk_kill(member->disk);
 	if (!world->healed && sim_percent(&world->schedule, 15))
 		member->disk->power_left = sim_below(&world->schedule, 40);
-	member->state = MEMBER_DOWN;
+	member->state = is_gone ? MEMBER_GONE : MEMBER_DOWN;
 	world_forget_actors(member);
 	world_add_event(world, world->now + wait, EVENT_START, member->number, 0);
 }
@@ -420,11 +457,10 @@ member_delay(const Member *member, uint32_t actor)
 static void
 look_at_control(Member *member)
 {
-	ControlState before = member->control;
-	ControlState *now = &member->control;
+	const ControlState before = member->control_before;
+	const ControlState *now = &member->control;
 	World *world = member->world;
 
-	shm_control_read(member->shm, now);
 	if (now->term < before.term)
 		sim_violation(world, member, "terms never go back", "term %" PRIu64 " after %" PRIu64,
 					  now->term, before.term);
@@ -535,10 +571,22 @@ member_run(Member *member, uint32_t actor)
 	}
 	if (status != RUSD_OK && status != RUSD_AGAIN)
 		sim_violation(world, member, "no part fails", "process %u: %s", actor, status_text(status));
+	if (actor == PROC_RAFT)
+	{
+		member->control_before = member->control;
+		shm_control_read(member->shm, &member->control);
+	}
 	if (actor == PROC_RAFT || actor == PROC_WALWRITER)
 		logcheck_look(world, member);
 	if (actor == PROC_RAFT)
+	{
 		look_at_control(member);
+		logcheck_configuration(world, member);
+		logcheck_changes(world, member,
+						 Max(member->control.commit_index, member->log.committed_index));
+	}
+	if (actor == PROC_RAFT || actor == PROC_WALWRITER)
+		network_release(member);
 	if (actor == PROC_APPLIER)
 		look_at_applied(member);
 	if (actor == PROC_WALWRITER || actor == PROC_CHECKPOINTER)

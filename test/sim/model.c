@@ -12,13 +12,26 @@
 #include "sim.h"
 
 void
-model_reset(Model *model)
+model_reset(Model *model, uint32_t voters)
 {
 	for (int i = 0; i < SIM_KEYS; i++)
 		model->keys[i].count = 0;
 	model->revision = 1;
 	model->compacted = -1;
 	model->acknowledged = 1;
+	model->configuration_index = 0;
+	for (uint32_t i = 0; i < SIM_MEMBERS; i++)
+		model->members[i] = i < voters ? MODEL_VOTER : MODEL_NO_MEMBER;
+}
+
+uint32_t
+model_count_members(const World *world, ModelMember what)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < SIM_MEMBERS; i++)
+		count += world->model.members[i] == what;
+	return count;
 }
 
 uint64_t
@@ -119,8 +132,59 @@ execute(Model *model, Committed *entry, const uint8_t *ops, uint32_t length)
 		model->revision++;
 }
 
+/* May it be done, and what is it then?  Ids are never used twice. */
+static bool
+judge_change(const World *world, const EntryMember *change, uint8_t *becomes)
+{
+	const Model *model = &world->model;
+	uint8_t is = model->members[change->member_id - world->members[0].id];
+
+	switch (change->action)
+	{
+		case MEMBER_ADD:
+			*becomes = change->is_learner ? MODEL_LEARNER : MODEL_VOTER;
+			return is == MODEL_NO_MEMBER;
+		case MEMBER_PROMOTE:
+			*becomes = MODEL_VOTER;
+			return is == MODEL_LEARNER;
+		case MEMBER_REMOVE:
+			*becomes = MODEL_REMOVED;
+			return is == MODEL_LEARNER ||
+				   (is == MODEL_VOTER && model_count_members(world, MODEL_VOTER) > 1);
+		default:
+			return false;
+	}
+}
+
+/* The entries that the first members begin with tell what they know already. */
+static void
+change_members(World *world, Committed *entry, uint64_t index, const uint8_t *body)
+{
+	Model *model = &world->model;
+	EntryMember change;
+	uint32_t number;
+	uint8_t becomes;
+
+	memcpy(&change, body, sizeof(change));
+	number = (uint32_t) (change.member_id - world->members[0].id);
+	if (index <= world->first_members)
+		model->configuration_index = index;
+	if (index <= world->first_members || number >= SIM_MEMBERS)
+		return;
+	if (change.judged_at != model->configuration_index || !judge_change(world, &change, &becomes))
+	{
+		entry->status = RUSD_INVALID;
+		return;
+	}
+	model->configuration_index = index;
+	model->members[number] = becomes;
+	sim_tell(world, NULL, SIM_CONFIGURED, world->members[0].id + number, becomes);
+	if (change.action == MEMBER_ADD)
+		member_join(world, number);
+}
+
 void
-model_apply(World *world, Committed *entry, const uint8_t *payload, uint32_t length)
+model_apply(World *world, Committed *entry, uint64_t index, const uint8_t *payload, uint32_t length)
 {
 	Model *model = &world->model;
 	const uint8_t *body = payload + sizeof(EntryHeader);
@@ -141,6 +205,9 @@ model_apply(World *world, Committed *entry, const uint8_t *payload, uint32_t len
 		else
 			model->compacted = compact.revision;
 	}
+	else if (entry->kind == ENTRY_MEMBER)
+		change_members(world, entry, index, body);
+	entry->configuration = model->configuration_index;
 	entry->revision = model->revision;
 	entry->compacted = model->compacted;
 }

@@ -5,6 +5,8 @@
 #	make check-sim-raft             SEEDS=200 FIRST=1: the consensus core alone
 #	make check-scenarios            named scenarios of the core, told and compared
 #	make check-mutations-core       each mistake that lies in the core is caught there
+#	make check-mutations            each of these mistakes is caught (mutations.txt)
+#	make check-sim-compilers        gcc and clang give the same runs, step by step
 #	make check-sim-wal              SEEDS=1000
 #	make check-sim-wal-long         200,000 seeds
 #	build/<variant>/test/sim/test_wal_crash --first 4711 --seeds 1     repeats one
@@ -17,7 +19,7 @@ $(BUILD)/test/sim/test_wal_crash: $(BUILD)/test/sim/test_wal_crash.o $(BUILD)/te
 
 # ---- whole clusters: doc/simulator.md ----
 SIMULATOR_OBJS := $(addprefix $(BUILD)/test/sim/,simulator.o world.o member.o client.o workload.o chaos.o model.o \
-	logcheck.o trace.o simdisk.o)
+	logcheck.o said.o network.o trace.o simdisk.o)
 
 $(BUILD)/test/sim/simulator: $(SIMULATOR_OBJS) $(BUILD)/librusd.a
 	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(SERVER_LIBS)
@@ -57,11 +59,21 @@ endif
 check-mutations-core: $(CORE_MUTATIONS)
 	@test/run-tap -t 600 "$< --mutations"
 
+check-mutations:
+	+@$(MAKE) --no-print-directory FAULTS=1 FAULT= $(BUILD)-faults/test/sim/simulator
+	@test/sim/mutations $(BUILD)-faults/test/sim/simulator $(FAULT)
+
+check-sim-compilers:
+	+@$(MAKE) --no-print-directory CC=gcc build/gcc/test/sim/simulator
+	+@$(MAKE) --no-print-directory CC=clang build/clang/test/sim/simulator
+	@for compiler in gcc clang; do build/$$compiler/test/sim/simulator --seeds 32 --first 900001 | grep hash; done | sort | \
+		uniq -c | awk '{ print } END { same = NR == 1; print same + 0 " passed, " 1 - same " failed"; exit !same }'
+
 check-sim-wal: $(BUILD)/test/sim/test_wal_crash
 	@test/run-tap -t 1800 "$< --seeds $(or $(SEEDS),1000)"
 
 check-sim-wal-long: $(BUILD)/test/sim/test_wal_crash
 	@test/run-tap -t 3600 "$< --seeds 200000"
 
-.PHONY: check-sim check-sim-raft check-scenarios check-mutations-core check-sim-wal check-sim-wal-long
-CHECK_TARGETS += check-sim-raft check-scenarios check-mutations-core check-sim-wal
+.PHONY: check-sim check-sim-raft check-scenarios check-mutations-core check-mutations check-sim-compilers check-sim-wal check-sim-wal-long
+CHECK_TARGETS += check-sim check-sim-raft check-scenarios check-mutations-core check-sim-wal

@@ -8,6 +8,7 @@
  *
  *	  world.c		events, time, which actor runs when
  *	  member.c		the life of a member: start, death, its actors' steps
+ *	  network.c		messages between members
  *	  chaos.c		faults: which, when, to whom
  *	  client.c		backends with their rings; workload.c what they want
  *	  model.c		what the database must hold; checks of answers
@@ -22,6 +23,7 @@
 
 #include "applier/applier.h"
 #include "consensus/consensus.h"
+#include "consensus/peers.h"
 #include "format/entry.h"
 #include "ipc/ring.h"
 #include "ipc/slot.h"
@@ -32,8 +34,11 @@
 #include "wal/wal.h"
 
 #define SIM_MEMBERS 9 /* seven to begin with, and some that are added */
+#define SIM_FIRST_ID 0x1000
 #define SIM_CLIENTS 3 /* of each member */
-#define SIM_OPS 4     /* that one client has under way */
+/* Entries in one message, a single one excepted. */
+#define SIM_MESSAGE_BYTES (8 * 1024)
+#define SIM_OPS 4 /* that one client has under way */
 #define SIM_KEYS 12
 #define SIM_ACTORS (PROC_ESSENTIAL_COUNT + SIM_CLIENTS)
 #define SIM_FAULTS 24
@@ -75,7 +80,8 @@ extern void trace_print_counts(const uint64_t sums[SIM_EVENT_COUNT]);
 /* A replicated record as a member appended it. */
 typedef struct LogRecord
 {
-	uint64_t position_end; /* of its batch */
+	uint64_t position; /* of its batch */
+	uint64_t position_end;
 	uint64_t index;
 	uint64_t term;
 	uint64_t hash;
@@ -98,12 +104,19 @@ typedef struct MemberLog
 	uint64_t committed_index; /* what follows from it */
 	uint64_t flushed;         /* as last seen */
 	uint64_t last_index;
+	uint64_t changes[4]; /* indexes of changes of the configuration that are not committed */
+	uint32_t change_count;
+	/* what the member has told others, in all its lives */
+	uint64_t said_term;
+	uint64_t said_vote_term;
+	uint64_t said_vote;
 } MemberLog;
 
 /* An entry that some member has committed. */
 typedef struct Committed
 {
 	uint64_t term;
+	uint64_t seen_term; /* in which it was seen to be committed first */
 	uint64_t hash;
 	RequestId id;
 	uint32_t kind;
@@ -112,6 +125,7 @@ typedef struct Committed
 	int64_t revision;
 	int64_t compacted;
 	uint64_t value;
+	uint64_t configuration; /* index of the one in use behind it */
 	bool changed;
 } Committed;
 
@@ -122,6 +136,7 @@ typedef struct LogCheck
 	uint64_t capacity;
 	uint32_t *requests; /* hash table of indexes of entries with a request */
 	uint32_t request_mask;
+	RequestId *refused;       /* hash table: requests that were answered and are not committed */
 	uint64_t leader_of[4096]; /* member id + 1 by term; terms are few */
 	uint8_t **chunks;         /* payloads */
 	uint32_t chunk_count;
@@ -138,12 +153,21 @@ extern void logcheck_begin(World *world, Member *member, const InitialEntry *ent
 /* After a start: what recovery found, against what the member had. */
 extern void logcheck_started(World *world, Member *member);
 extern bool logcheck_same_request(const RequestId *a, const RequestId *b);
+/* It was answered without having been executed, so it must never be. */
+extern void logcheck_refused(World *world, const RequestId *id);
 /* Index of the committed entry with that request, 0: none. */
 extern uint64_t logcheck_find(const World *world, const RequestId *id);
+/* The member uses the configuration of that commit index: does its log allow it? */
+extern void logcheck_configuration(World *world, Member *member);
+extern void logcheck_changes(World *world, Member *member, uint64_t commit_index);
 /* A checkpoint with that applied index counts: its log must be flushed. */
 extern void logcheck_checkpoint(World *world, Member *member, uint64_t index);
 /* Another member leads, or a role changed. */
 extern void logcheck_role(World *world, Member *member, const ControlState *control);
+/* A message leaves the member. */
+extern void logcheck_said(World *world, Member *member, const PeerMessage *message);
+/* Where the batch begins that holds the entry as of that end of the log; 0: there is none. */
+extern uint64_t logcheck_position(const Member *member, uint64_t index, uint64_t log_end);
 
 /* ---- what the database must hold: model.c ---------------------------------------------------- */
 typedef struct ModelVersion
@@ -163,11 +187,24 @@ typedef struct Model
 	int64_t revision;
 	int64_t compacted;
 	int64_t acknowledged; /* the highest revision that any answer has told */
+	uint64_t configuration_index;
+	uint8_t members[SIM_MEMBERS]; /* ModelMember */
 } Model;
 
-extern void model_reset(Model *model);
+typedef enum ModelMember
+{
+	MODEL_NO_MEMBER,
+	MODEL_VOTER,
+	MODEL_LEARNER,
+	MODEL_REMOVED
+} ModelMember;
+
+extern uint32_t model_count_members(const World *world, ModelMember what);
+
+extern void model_reset(Model *model, uint32_t voters);
 /* Applies a committed entry and fills what it must have given. */
-extern void model_apply(World *world, Committed *entry, const uint8_t *payload, uint32_t length);
+extern void model_apply(World *world, Committed *entry, uint64_t index, const uint8_t *payload,
+						uint32_t length);
 /* Number of the value that a key has at a revision; 0: none. */
 extern uint64_t model_value(const Model *model, uint32_t key, int64_t revision);
 
@@ -182,6 +219,7 @@ typedef enum ClientOpKind
 	OP_IS_DELETE,
 	OP_IS_TXN,
 	OP_IS_COMPACT,
+	OP_IS_MEMBER,
 	OP_IS_READ,
 	OP_IS_LOCAL_READ
 } ClientOpKind;
@@ -200,11 +238,14 @@ typedef struct ClientOp
 	ClientOpState state;
 	bool given_up; /* nobody waits any more; its place is taken until the reply comes */
 	uint32_t key;
-	uint64_t number; /* value, revision */
+	uint64_t number; /* value, revision, member */
+	MemberAction change;
+	bool is_learner;
 	RequestId id;
 	uint64_t began;
-	int64_t seen; /* the highest revision that had been told when it began */
-	uint64_t read_index;
+	int64_t seen;        /* the highest revision that had been told when it began */
+	uint64_t read_index; /* 0: not known */
+	uint64_t ask_at;     /* not before */
 	ProposalPiece piece;
 	uint32_t put;
 	uint32_t length;
@@ -237,6 +278,39 @@ extern bool workload_is_settled(World *world);
 /* Fills in what the client wants next, payload included; false: nothing. */
 extern bool workload_choose(Member *member, Client *client, ClientOp *op);
 
+/* ---- between members: network.c ----------------------------------------------------------------- */
+typedef struct SimLink /* one way */
+{
+	uint32_t blocked;  /* so many faults hold it closed */
+	uint32_t loss;     /* thousandths */
+	uint32_t doubling; /* thousandths */
+	uint64_t delay_ns; /* about */
+} SimLink;
+
+typedef struct SimParcel SimParcel;
+struct SimParcel
+{
+	SimParcel *next;
+	PeerMessage message;
+	alignas(8) uint8_t bytes[];
+};
+
+typedef struct SimQueue
+{
+	SimParcel *first;
+	SimParcel *last;
+} SimQueue;
+
+extern void network_reset(World *world);
+extern void network_heal(World *world);
+/* Forgets all that is under way. */
+extern void network_clear(World *world);
+extern void network_connect(Member *member);
+extern void network_disconnect(Member *member);
+/* Sends what may leave the member now. */
+extern void network_release(Member *member);
+extern void network_arrive(World *world, uint32_t to, uint32_t place);
+
 /* ---- members: member.c ------------------------------------------------------------------------ */
 typedef struct SimActor
 {
@@ -250,7 +324,8 @@ typedef enum MemberState
 {
 	MEMBER_ABSENT, /* not begun */
 	MEMBER_DOWN,
-	MEMBER_UP
+	MEMBER_UP,
+	MEMBER_GONE /* removed, and ended for good */
 } MemberState;
 
 struct Member
@@ -275,9 +350,15 @@ struct Member
 	Pager *pager;
 	SimActor actors[SIM_ACTORS];
 	Client clients[SIM_CLIENTS];
+	PeerOps peers;
+	SimQueue inbox;
+	SimQueue outbox;
+	uint64_t outbox_bytes; /* of proposals in it */
+	SimParcel *received;   /* the last one given out */
 	MemberLog log;
 	/* as last seen, to tell what is new */
 	ControlState control;
+	ControlState control_before; /* of raft's step before */
 	uint64_t seen_applied;
 	bool settled_put; /* begun and completed since the faults ended */
 	bool settled_read;
@@ -289,6 +370,12 @@ struct Member
 };
 
 extern void member_init(World *world, uint32_t number);
+/* A new one, which has been added to the cluster: starts soon, with nothing. */
+extern void member_join(World *world, uint32_t number);
+/* EntryHeader and EntryMember with its strings, as backends make them; returns its length. */
+extern uint32_t member_encode(MemberAction action, const Member *member, bool is_learner,
+							  uint64_t judged_at, uint8_t *buffer, size_t size);
+#define SIM_MEMBER_ENTRY_BYTES 160
 extern void member_destroy(Member *member);
 /* Starts it; a disturbed start is tried again later. */
 extern void member_start(Member *member);
@@ -326,6 +413,15 @@ typedef enum FaultClass
 	CHAOS_DISK_SLOW,
 	CHAOS_DISK_FULL,
 	CHAOS_CLOCK,
+	CHAOS_PARTITION,
+	CHAOS_ISOLATION,
+	CHAOS_ONE_WAY,
+	CHAOS_LOSS,
+	CHAOS_DELAY,
+	CHAOS_DOUBLING,
+	/* not faults, but what can be left out as they can */
+	CHAOS_CHANGES,
+	CHAOS_LOG_REMOVAL,
 	CHAOS_CLASS_COUNT
 } FaultClass;
 
@@ -339,6 +435,7 @@ typedef struct PlannedFault
 } PlannedFault;
 
 extern const char *chaos_class_name(FaultClass class);
+extern bool chaos_is_left_out(const World *world, FaultClass class);
 /* Draws the faults of this seed, leaves out classes that are switched off, schedules the rest. */
 extern void chaos_plan(World *world);
 extern void chaos_begin(World *world, uint32_t fault);
@@ -353,6 +450,7 @@ typedef enum WorldEventKind
 	EVENT_START,
 	EVENT_FAULT,
 	EVENT_FAULT_END,
+	EVENT_ARRIVAL,
 	EVENT_HEAL,
 	EVENT_CHECK /* is there progress? */
 } WorldEventKind;
@@ -392,6 +490,10 @@ struct World
 	uint32_t first_members;
 	uint64_t cluster_id;
 	uint64_t op_gap; /* mean time between two operations of a client */
+	SimLink links[SIM_MEMBERS][SIM_MEMBERS];
+	SimParcel **on_wire;
+	uint32_t wire_count;
+	uint32_t wire_capacity;
 	PlannedFault faults[SIM_FAULTS];
 	uint32_t fault_count;
 	bool healed;

@@ -24,7 +24,7 @@
 #include "utils/log.h"
 
 #define CHAOS_NS (42 * SIM_SECOND)
-#define JOBS_MAX 16
+#define JOBS_MAX 64
 /* So many failing seeds are cut down; more are only named. */
 #define CUT_DOWN_MAX 2
 /* One seed in so many is run twice: a run must repeat itself. */
@@ -47,6 +47,7 @@ typedef struct Worker
 	uint64_t steps;
 	uint64_t commits;
 	uint64_t counts[SIM_EVENT_COUNT];
+	uint64_t failing[CUT_DOWN_MAX]; /* the first seeds that failed */
 } Worker;
 
 typedef struct Range
@@ -59,6 +60,7 @@ typedef struct Range
 	bool stop_at_failure;
 	const char *program;
 	const char *fault;
+	Worker *workers;
 } Range;
 
 /* ---- one seed ---- */
@@ -106,21 +108,38 @@ run_single(const SimOptions *options)
 /* ---- many ---- */
 
 static void
+note_failure(Worker *worker)
+{
+	if (worker->failed < CUT_DOWN_MAX)
+		worker->failing[worker->failed] = worker->next;
+	worker->failed++;
+}
+
+/* One failure is enough, whoever has found it. */
+static bool
+may_stop(const Range *range)
+{
+	bool failed = false;
+
+	for (uint64_t i = 0; i < range->jobs; i++)
+		failed |= range->workers[i].failed > 0;
+	return failed && range->stop_at_failure;
+}
+
+static void
 work(const Range *range, Worker *worker)
 {
 	World *world = world_create();
 	SimOptions options = range->options;
 
-	while (worker->next < range->first + range->seeds)
+	while (worker->next < range->first + range->seeds && !may_stop(range))
 	{
 		options.seed = worker->next;
 		if (run_seed(world, &options, worker))
 			worker->passed++;
 		else
-			worker->failed++;
+			note_failure(worker);
 		worker->next += range->jobs;
-		if (worker->failed > 0 && range->stop_at_failure)
-			break;
 	}
 	world_destroy(world);
 	exit(0);
@@ -141,7 +160,7 @@ start_worker(const Range *range, Worker *worker)
 
 /* Waits for all; a worker that died goes on behind the seed that killed it. */
 static void
-watch(const Range *range, Worker *workers)
+watch(const Range *range)
 {
 	uint64_t running = range->jobs;
 
@@ -149,7 +168,7 @@ watch(const Range *range, Worker *workers)
 	{
 		int status;
 		pid_t pid = waitpid(-1, &status, 0);
-		Worker *worker = workers;
+		Worker *worker = range->workers;
 
 		Check(pid > 0);
 		while (worker->pid != pid)
@@ -160,10 +179,8 @@ watch(const Range *range, Worker *workers)
 		printf("seed %" PRIu64 ": VIOLATION: the simulator itself dies (%s %d)\n", worker->next,
 			   WIFSIGNALED(status) ? "signal" : "status",
 			   WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-		worker->failed++;
+		note_failure(worker);
 		worker->next += range->jobs;
-		if (range->stop_at_failure)
-			continue;
 		start_worker(range, worker);
 		running++;
 	}
@@ -240,41 +257,65 @@ cut_down(const Range *range, uint64_t seed)
 
 /* ---- the whole ---- */
 
-static int
-run_range(const Range *range)
+static void
+cut_down_failures(const Range *range)
 {
-	Worker *workers = mmap(NULL, JOBS_MAX * sizeof(Worker), PROT_READ | PROT_WRITE,
-						   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	uint64_t passed = 0, failed = 0, hash = 0, steps = 0, commits = 0;
-	uint64_t sums[SIM_EVENT_COUNT] = {0};
+	for (uint64_t i = 0; i < range->jobs; i++)
+	{
+		const Worker *worker = &range->workers[i];
+
+		for (uint64_t n = 0; n < Min(worker->failed, CUT_DOWN_MAX); n++)
+			cut_down(range, worker->failing[n]);
+	}
+}
+
+/* What all have done together, in the first one. */
+static void
+add_up(const Range *range)
+{
+	Worker *sum = range->workers;
+
+	for (uint64_t i = 1; i < range->jobs; i++)
+	{
+		const Worker *worker = &range->workers[i];
+
+		sum->passed += worker->passed;
+		sum->failed += worker->failed;
+		sum->hash += worker->hash;
+		sum->steps += worker->steps;
+		sum->commits += worker->commits;
+		for (int kind = 0; kind < SIM_EVENT_COUNT; kind++)
+			sum->counts[kind] += worker->counts[kind];
+	}
+}
+
+static int
+run_range(Range *range)
+{
+	const Worker *sum;
 	uint32_t missing = 0;
 
-	Check(workers != MAP_FAILED);
+	range->workers = mmap(NULL, range->jobs * sizeof(Worker), PROT_READ | PROT_WRITE,
+						  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	Check(range->workers != MAP_FAILED);
+	sum = range->workers;
 	for (uint64_t i = 0; i < range->jobs; i++)
 	{
-		workers[i].next = range->first + i;
-		start_worker(range, &workers[i]);
+		range->workers[i].next = range->first + i;
+		start_worker(range, &range->workers[i]);
 	}
-	watch(range, workers);
-	for (uint64_t i = 0; i < range->jobs; i++)
-	{
-		passed += workers[i].passed;
-		failed += workers[i].failed;
-		hash += workers[i].hash;
-		steps += workers[i].steps;
-		commits += workers[i].commits;
-		for (int kind = 0; kind < SIM_EVENT_COUNT; kind++)
-			sums[kind] += workers[i].counts[kind];
-	}
+	watch(range);
+	if (!range->stop_at_failure)
+		cut_down_failures(range);
+	add_up(range);
 	if (range->counts)
-		trace_print_counts(sums);
+		trace_print_counts(sum->counts);
 	if (range->seeds >= COMPLETE_SEEDS && range->fault == NULL)
-		missing = trace_missing(sums);
-	printf("# %" PRIu64 " steps, %" PRIu64 " entries committed, hash %016" PRIx64 "\n", steps,
-		   commits, hash);
-	printf("%" PRIu64 " passed, %" PRIu64 " failed\n", passed, failed + missing);
-	munmap(workers, JOBS_MAX * sizeof(Worker));
-	return failed + missing == 0 ? 0 : 1;
+		missing = trace_missing(sum->counts);
+	printf("# %" PRIu64 " steps, %" PRIu64 " entries committed, hash %016" PRIx64 "\n", sum->steps,
+		   sum->commits, sum->hash);
+	printf("%" PRIu64 " passed, %" PRIu64 " failed\n", sum->passed, sum->failed + missing);
+	return sum->failed + missing == 0 ? 0 : 1;
 }
 
 static uint32_t

@@ -29,42 +29,58 @@ mix(SimTrace *trace, uint64_t number)
 }
 
 static void
-print_member(const World *world, uint64_t id)
+print_member(uint64_t id)
 {
-	for (uint32_t i = 0; i < world->member_count; i++)
-	{
-		if (world->members[i].id == id)
-		{
-			printf("m%u", i + 1);
-			return;
-		}
-	}
-	printf("member %" PRIx64, id);
+	if (id >= SIM_FIRST_ID && id < SIM_FIRST_ID + SIM_MEMBERS)
+		printf("m%u", (unsigned) (id - SIM_FIRST_ID + 1));
+	else
+		printf("member %" PRIx64, id);
 }
 
-/* {a}, {b}: numbers; {ma}, {mb}: members. */
+/* Low byte: RaftMessageKind; above: its index. */
 static void
-print_text(const World *world, const char *text, uint64_t a, uint64_t b)
+print_message(uint64_t packed)
 {
-	while (*text != '\0')
-	{
-		const char *brace = strchr(text, '{');
-		bool is_member;
+	static const char *const names[] = {
+		"a pre-vote request, its last entry being",
+		"the answer to a pre-vote request: own last entry",
+		"a vote request, its last entry being",
+		"the answer to a vote request: own last entry",
+		"entries behind",
+		"word of its log up to entry",
+		"a heartbeat behind",
+		"the answer to a heartbeat: last entry",
+		"a question for a read index behind",
+		"the read index",
+		"the order to campaign at once, behind",
+		"the offer of its state up to entry",
+	};
+	uint64_t kind = packed & 0xff;
 
-		if (brace == NULL)
-		{
-			fputs(text, stdout);
-			return;
-		}
+	StaticAssert(lengthof(names) == MESSAGE_KIND_COUNT, "each kind of message has a name");
+	printf("%s %" PRIu64, kind < lengthof(names) ? names[kind] : "?", packed >> 8);
+}
+
+/* {a}, {b}: numbers; {ma}, {mb}: members; {kb}: a message. */
+static void
+print_text(const char *text, uint64_t a, uint64_t b)
+{
+	const char *brace;
+
+	for (; (brace = strchr(text, '{')) != NULL; text = strchr(brace, '}') + 1)
+	{
+		bool is_number = brace[2] == '}';
+		uint64_t value = brace[is_number ? 1 : 2] == 'a' ? a : b;
+
 		printf("%.*s", (int) (brace - text), text);
-		is_member = brace[1] == 'm';
-		brace += is_member ? 2 : 1;
-		if (is_member)
-			print_member(world, *brace == 'a' ? a : b);
+		if (is_number)
+			printf("%" PRIu64, value);
+		else if (brace[1] == 'm')
+			print_member(value);
 		else
-			printf("%" PRIu64, *brace == 'a' ? a : b);
-		text = brace + 2;
+			print_message(value);
 	}
+	fputs(text, stdout);
 }
 
 static void
@@ -98,7 +114,7 @@ sim_tell(World *world, const Member *member, SimEventKind kind, uint64_t a, uint
 		return;
 	print_time(world);
 	print_who(member);
-	print_text(world, kinds[kind].text, a, b);
+	print_text(kinds[kind].text, a, b);
 	putchar('\n');
 }
 

@@ -87,7 +87,7 @@ encode_txn(World *world, ClientOp *op, Bytes key)
 }
 
 static void
-encode(World *world, ClientOp *op)
+encode(World *world, const Member *member, ClientOp *op)
 {
 	uint8_t value[4200];
 	char name[4];
@@ -120,17 +120,79 @@ encode(World *world, ClientOp *op)
 			memcpy(op->payload + op->length, &compact, sizeof(compact));
 			op->length += sizeof(compact);
 			break;
+		case OP_IS_MEMBER:
+			op->piece.kind = ENTRY_MEMBER;
+			op->length = member_encode(op->change, &world->members[op->number - SIM_FIRST_ID],
+									   op->is_learner, member->control.configuration_index,
+									   op->payload, sizeof(op->payload));
+			break;
+		case OP_IS_READ: /* of the index from which on it may be read */
+			op->piece.kind = ENTRY_READ_INDEX;
+			break;
 		default:
 			break;
 	}
+}
+
+/* A member that something can be done with; SIM_MEMBERS: there is none. */
+static uint32_t
+draw_member(World *world, ModelMember what)
+{
+	uint32_t first = (uint32_t) sim_below(&world->work, SIM_MEMBERS);
+
+	for (uint32_t i = 0; i < SIM_MEMBERS; i++)
+	{
+		if (world->model.members[(first + i) % SIM_MEMBERS] == what)
+			return (first + i) % SIM_MEMBERS;
+	}
+	return SIM_MEMBERS;
+}
+
+/* What is told of: the number in op->number is the member's id. */
+static bool
+choose_change(World *world, ClientOp *op, SimEventKind *told)
+{
+	uint64_t share = sim_below(&world->work, 100);
+	uint32_t voters = model_count_members(world, MODEL_VOTER);
+	uint32_t number = SIM_MEMBERS;
+	MemberAction action = MEMBER_ADD;
+	bool is_learner = share < 40;
+
+	if (chaos_is_left_out(world, CHAOS_CHANGES))
+		return false;
+	*told = SIM_ADD;
+	if (share < 50 && voters < 7)
+		number = draw_member(world, MODEL_NO_MEMBER);
+	else if (share < 75)
+	{
+		number = draw_member(world, MODEL_LEARNER);
+		action = MEMBER_PROMOTE;
+		*told = SIM_PROMOTE;
+	}
+	else if (voters > 1)
+	{
+		number = draw_member(world, share < 95 ? MODEL_VOTER : MODEL_LEARNER);
+		action = MEMBER_REMOVE;
+		*told = SIM_REMOVE;
+	}
+	if (number == SIM_MEMBERS)
+		return false;
+	op->kind = OP_IS_MEMBER;
+	op->number = world->members[number].id;
+	op->change = action;
+	op->is_learner = is_learner;
+	return true;
 }
 
 static SimEventKind
 choose_kind(World *world, ClientOp *op)
 {
 	uint64_t share = sim_below(&world->work, 1000);
+	SimEventKind told;
 
 	op->number = 0;
+	if (world->first_members > 1 && share >= 995 && choose_change(world, op, &told))
+		return told;
 	if (share < 300 || share < 480)
 	{
 		op->kind = share < 300 ? OP_IS_PUT : OP_IS_TXN;
@@ -173,13 +235,19 @@ workload_choose(Member *member, Client *client, ClientOp *op)
 	uint64_t wanted = OPS_WANTED * world->options.op_percent / 100;
 
 	op->key = (uint32_t) sim_below(&world->work, SIM_KEYS);
-	if (!world->healed || world->ops_begun < wanted)
+	if (world->model.members[member->number] != MODEL_VOTER)
+	{
+		/* Backends of learners offer nothing else. */
+		op->kind = OP_IS_LOCAL_READ;
+		told = SIM_READ_LOCAL;
+	}
+	else if (!world->healed || world->ops_begun < wanted)
 		told = choose_kind(world, op);
 	else if (!choose_proof(world, member, op, &told))
 		return false;
 	sim_tell(world, member, told, client->number,
 			 op->kind >= OP_IS_READ || op->kind == OP_IS_DELETE ? op->key : op->number);
-	encode(world, op);
+	encode(world, member, op);
 	return true;
 }
 
@@ -226,6 +294,13 @@ content_hash(Member *member)
 	return value;
 }
 
+static bool
+belongs(const World *world, uint32_t number)
+{
+	return world->model.members[number] == MODEL_VOTER ||
+		   world->model.members[number] == MODEL_LEARNER;
+}
+
 bool
 workload_is_settled(World *world)
 {
@@ -239,11 +314,13 @@ workload_is_settled(World *world)
 	}
 	for (uint32_t i = 0; i < world->member_count; i++)
 	{
-		if (is_lacking(world, &world->members[i]))
+		if (world->model.members[i] == MODEL_VOTER && is_lacking(world, &world->members[i]))
 			return false;
 	}
 	for (uint32_t i = 0; i < world->member_count; i++)
 	{
+		if (!belongs(world, i))
+			continue;
 		if (atomic_load(&world->members[i].shm->positions->applied_index) == world->check.count)
 			continue;
 		lacks(world, &world->members[i], "has not applied all that is committed");
@@ -251,13 +328,16 @@ workload_is_settled(World *world)
 	}
 	for (uint32_t i = 0; i < world->member_count; i++)
 	{
-		uint32_t hash = content_hash(&world->members[i]);
+		uint32_t hash;
 
-		if (i == 0)
+		if (!belongs(world, i))
+			continue;
+		hash = content_hash(&world->members[i]);
+		if (first == 0)
 			first = hash;
-		else if (hash != first)
+		if (hash != first)
 			sim_violation(world, &world->members[i], "state machine safety",
-						  "its store is not that of m1");
+						  "its store is not that of the others");
 	}
 	return true;
 }

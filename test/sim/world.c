@@ -204,6 +204,9 @@ handle(World *world, const WorldEvent *event)
 		case EVENT_FAULT_END:
 			chaos_finish(world, event->argument);
 			break;
+		case EVENT_ARRIVAL:
+			network_arrive(world, event->member, event->argument);
+			break;
 		case EVENT_HEAL:
 			sim_tell(world, NULL, SIM_HEALED, 0, 0);
 			world->heal_at = world->now;
@@ -222,7 +225,7 @@ handle(World *world, const WorldEvent *event)
 static uint32_t
 draw_members(World *world)
 {
-	static const uint8_t sizes[] = {1};
+	static const uint8_t sizes[] = {1, 1, 1, 2, 3, 3, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7};
 
 	if (world->options.members != 0)
 		return world->options.members;
@@ -250,11 +253,18 @@ begin(World *world, const SimOptions *options)
 	world->lacking[0] = '\0';
 	world->trace = (SimTrace){.narrate = options->narrate, .hash = options->seed};
 	logcheck_reset(world);
-	model_reset(&world->model);
 	world->member_count = world->first_members = draw_members(world);
+	model_reset(&world->model, world->first_members);
+	for (uint32_t i = 0; i < SIM_MEMBERS; i++)
+	{
+		world->members[i].state = MEMBER_ABSENT;
+		world->members[i].id = SIM_FIRST_ID + i;
+		world->members[i].number = i;
+	}
 	world->cluster_id = sim_random(&seeds) | 1;
 	for (uint32_t i = 0; i < world->member_count; i++)
 		member_init(world, i);
+	network_reset(world);
 	world->op_gap = workload_gap(world);
 	chaos_plan(world);
 	world_add_event(world, world->now + options->chaos_ns, EVENT_HEAL, 0, 0);
@@ -276,6 +286,7 @@ world_run(World *world, const SimOptions *options)
 		world->now = event.at;
 		handle(world, &event);
 	}
+	network_clear(world);
 	for (uint32_t i = 0; i < world->member_count; i++)
 		member_destroy(&world->members[i]);
 }
@@ -302,9 +313,11 @@ world_destroy(World *world)
 		free(world->check.chunks[i]);
 	for (uint32_t i = 0; i < SIM_KEYS; i++)
 		free(world->model.keys[i].versions);
+	free(world->on_wire);
 	free(world->check.chunks);
 	free(world->check.entries);
 	free(world->check.requests);
+	free(world->check.refused);
 	free(world->events);
 	free(world);
 }

@@ -73,8 +73,9 @@ wal_reader_create(Shm *shm, FileOps *fs, uint64_t from, WalReader **result)
 	reader->fs = fs;
 	reader->main.position = from;
 	reader->ahead.position = from;
-	/* Recovery has looked through this part of the log. */
-	if (from < recovered->log_end && recovered->last_regression <= from)
+	/* Recovery has looked through this part of the log.  The batch at from may itself hold an entry and
+	 * what voids it: a leader that was deposed in the turn in which it appended. */
+	if (from < recovered->log_end && recovered->last_regression < from)
 	{
 		reader->ahead.position = recovered->log_end;
 		reader->ahead.crc = recovered->previous_crc;

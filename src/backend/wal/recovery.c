@@ -63,8 +63,9 @@ static Status take_entry(Recovery *recovery, const WalBatchHeader *batch,
 						 const WalRecordHeader *record);
 static void take_commit(Recovery *recovery, uint64_t index, uint64_t term);
 static void take_term(NodeRecovered *result, uint64_t index, uint64_t term);
-static Status take_change(Recovery *recovery, const WalRecordHeader *record);
-static void use_committed_changes(NodeRecovered *result);
+static Status take_change(Recovery *recovery, const WalBatchHeader *batch,
+						  const WalRecordHeader *record);
+static void use_committed_changes(NodeRecovered *result, uint64_t commit_index);
 static void drop_voided_ends(Recovery *recovery, uint64_t index);
 static Status add_end(Recovery *recovery, uint64_t position);
 static Status finish(Recovery *recovery);
@@ -394,7 +395,7 @@ take_batch(Recovery *recovery, const WalBatchHeader *batch)
 			return status;
 	}
 	take_commit(recovery, batch->commit_index, batch->commit_term);
-	use_committed_changes(recovery->result);
+	use_committed_changes(recovery->result, hard_state->commit_index);
 	return RUSD_OK;
 }
 
@@ -418,7 +419,7 @@ take_entry(Recovery *recovery, const WalBatchHeader *batch, const WalRecordHeade
 		result->replay_position = batch->position;
 	drop_voided_ends(recovery, record->index);
 	take_term(result, record->index, record->term);
-	return take_change(recovery, record);
+	return take_change(recovery, batch, record);
 }
 
 /* The log ends with an entry of that index and term. */
@@ -442,7 +443,7 @@ take_term(NodeRecovered *result, uint64_t index, uint64_t term)
 /* A change behind the checkpoint.  It may be voided yet; no more than a few are not known to be
  * committed at a time, for a leader waits with one until the one before is. */
 static Status
-take_change(Recovery *recovery, const WalRecordHeader *record)
+take_change(Recovery *recovery, const WalBatchHeader *batch, const WalRecordHeader *record)
 {
 	NodeRecovered *result = recovery->result;
 	const uint8_t *payload = (const uint8_t *) (record + 1);
@@ -452,6 +453,10 @@ take_change(Recovery *recovery, const WalRecordHeader *record)
 		result->change_count--;
 	if (record->kind != ENTRY_MEMBER || record->index <= result->applied_index)
 		return RUSD_OK;
+	/* The members of a new cluster, or what a member that was behind has got: known to be committed when the
+	 * batch was written. */
+	if (result->change_count == RAFT_CHANGES_MAX)
+		use_committed_changes(result, Max(result->hard_state.commit_index, batch->commit_index));
 	if (entry_check(record->kind, payload, record->length) != RUSD_OK ||
 		result->change_count == RAFT_CHANGES_MAX)
 		return damaged(recovery, "the change of members of index %" PRIu64 " makes no sense",
@@ -461,9 +466,9 @@ take_change(Recovery *recovery, const WalRecordHeader *record)
 }
 
 static void
-use_committed_changes(NodeRecovered *result)
+use_committed_changes(NodeRecovered *result, uint64_t commit_index)
 {
-	while (result->change_count > 0 && result->changes[0].index <= result->hard_state.commit_index)
+	while (result->change_count > 0 && result->changes[0].index <= commit_index)
 	{
 		/* What is refused changes nothing. */
 		(void) raft_configuration_change(&result->configuration, &result->changes[0]);
@@ -554,7 +559,7 @@ finish(Recovery *recovery)
 					   "), but says that index %" PRIu64 " is committed",
 					   result->last_index, recovery->position, hard_state->commit_index);
 	take_commit(recovery, result->applied_index, result->applied_term);
-	use_committed_changes(result);
+	use_committed_changes(result, hard_state->commit_index);
 	for (size_t i = recovery->end_first; i < recovery->end_first + recovery->end_count; i++)
 	{
 		if (recovery->ends[i].last_index <= hard_state->commit_index || FAULT(replay_past_commit))

@@ -306,8 +306,11 @@ apply(Node *node)
 		Seen *seen = &node->seen[node->seen_count++];
 
 		assert_true(node->seen_count < SEEN_MAX);
-		assert_int_equal(record.header.index, ++applied);
-		root.applied_term = record.header.term;
+		if (record.header.index != 0)
+		{
+			assert_int_equal(record.header.index, ++applied);
+			root.applied_term = record.header.term;
+		}
 		seen->header = record.header;
 		memcpy(&seen->entry, record.payload, sizeof(seen->entry));
 		seen->hash = hash_of(record.payload, record.header.length);
@@ -697,6 +700,26 @@ a_proposal_is_forwarded_once(void **state)
 	/* Its own applier answers it, and raft does not. */
 	assert_int_equal(answer(&backend).sequence, 0);
 	check_same(net);
+	end_net(net);
+}
+
+/* To this member's own applier, and nobody else: through its log all the same, without an entry behind. */
+static void
+a_follower_takes_local_requests(void **state)
+{
+	Net *net = begin_ready();
+	Node *follows = follower(net);
+	Backend backend = begin_backend(follows);
+	alignas(8) uint8_t payload[sizeof(EntryHeader)] = {0};
+	uint32_t sent = net->sent[PEER_PROPOSE];
+	uint64_t sequence;
+
+	(void) state;
+	sequence = put_into_ring(&backend, ENTRY_DEFRAGMENT, payload, sizeof(payload));
+	settle(net);
+	assert_int_equal(times_applied(follows, &backend, sequence), 1);
+	assert_int_equal(times_applied(leader(net), &backend, sequence), 0);
+	assert_int_equal(net->sent[PEER_PROPOSE], sent);
 	end_net(net);
 }
 
@@ -1166,6 +1189,7 @@ main(void)
 		cmocka_unit_test(a_leader_commits_without_its_own_disk),
 		cmocka_unit_test(nothing_is_acknowledged_before_it_is_flushed),
 		cmocka_unit_test(a_proposal_is_forwarded_once),
+		cmocka_unit_test(a_follower_takes_local_requests),
 		cmocka_unit_test(what_a_leader_refuses_is_told),
 		cmocka_unit_test(what_is_lost_on_the_way_is_found_out),
 		cmocka_unit_test(without_a_leader_proposals_wait_in_their_rings),

@@ -140,9 +140,15 @@ raft_advance_position(Raft *raft, RaftUpdate *update)
 	uint32_t batches = raft_spans_up_to(raft, raft->commit_index);
 	uint64_t position = batches == 0 ? 0 : raft_span(raft, batches - 1)->end;
 
-	/* An idle mark is behind the last batch, and as committed as that. */
-	if (raft->role == ROLE_LEADER && raft->floor != 0 && raft->commit_index == raft->last_index)
-		position = Max(position, Min(raft->flushed, raft->ceiling));
+	/* What has no index, behind the last entry, is as committed as that; the last entry must be in the log, or
+	 * what lies there may be void. */
+	if (raft->commit_index == raft->last_index && raft->appended_index == raft->last_index)
+	{
+		if (raft->role == ROLE_FOLLOWER)
+			position = Max(position, raft->appended);
+		else if (raft->role == ROLE_LEADER && raft->floor != 0)
+			position = Max(position, Min(raft->flushed, raft->ceiling));
+	}
 	if (position <= raft->commit_position)
 		return;
 	raft->commit_position = position;

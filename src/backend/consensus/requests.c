@@ -24,7 +24,7 @@
 #define FIRST_CAPACITY 64
 
 static bool grow_sent(Requests *requests);
-static void push_logged(Consensus *consensus, const Request *request);
+static Request *push_logged(Consensus *consensus);
 static uint32_t *bucket_of(Requests *requests, uint64_t sequence, uint32_t slot);
 static void add_sent(Consensus *consensus, const Request *request);
 static SentRequest *find_sent(Consensus *consensus, const RequestId *id);
@@ -63,8 +63,8 @@ logged_at(Requests *requests, uint32_t place)
 }
 
 /* No more of them than there are entries in the WAL buffers that are not applied. */
-static void
-push_logged(Consensus *consensus, const Request *request)
+static Request *
+push_logged(Consensus *consensus)
 {
 	Requests *requests = &consensus->requests;
 
@@ -78,35 +78,39 @@ push_logged(Consensus *consensus, const Request *request)
 		requests->logged = grown;
 		requests->logged_capacity = 2 * capacity;
 	}
-	*logged_at(requests, requests->logged_count++) = *request;
-	if (request->slot == OWN_SLOT)
-		consensus->own_index = request->index;
+	return logged_at(requests, requests->logged_count++);
 }
 
 void
 requests_logged(Consensus *consensus, const RequestId *id, uint64_t index)
 {
-	Request request = {.sequence = id->sequence,
-					   .slot = id->slot,
-					   .generation = id->generation,
-					   .term = consensus->raft.hard_state.term,
-					   .index = index};
+	Request *request = push_logged(consensus);
 
-	push_logged(consensus, &request);
+	/* In place: this is on the way of every proposal. */
+	request->sequence = id->sequence;
+	request->slot = id->slot;
+	request->generation = id->generation;
+	request->term = consensus->raft.hard_state.term;
+	request->number = 0;
+	request->index = index;
+	if (unlikely(id->slot == OWN_SLOT))
+		consensus->own_index = index;
 }
 
 void
 requests_seen(Consensus *consensus, const RequestId *id, uint64_t index)
 {
 	SentRequest *sent = find_sent(consensus, id);
-	Request request;
+	Request *request;
 
 	if (sent == NULL)
 		return;
-	request = sent->request;
-	request.index = index;
+	request = push_logged(consensus);
+	*request = sent->request;
+	request->index = index;
+	if (request->slot == OWN_SLOT)
+		consensus->own_index = index;
 	remove_sent(consensus, sent);
-	push_logged(consensus, &request);
 }
 
 void

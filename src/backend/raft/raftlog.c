@@ -145,7 +145,7 @@ bool
 raft_span_room(const Raft *raft)
 {
 	return raft->span_count < raft->span_capacity ||
-		   raft_span(raft, 0)->last_index <= raft->commit_index;
+		   raft->spans[raft->span_first].last_index <= raft->commit_index;
 }
 
 void

@@ -199,7 +199,6 @@ typedef struct RaftReadReady
 
 typedef struct RaftUpdate
 {
-	RaftRecord records[RAFT_RECORDS_MAX];
 	uint32_t record_count;
 	uint32_t message_count;
 	uint32_t read_count;
@@ -222,6 +221,7 @@ typedef struct RaftUpdate
 	bool committed;       /* commit index or position have moved */
 	bool configured;      /* another configuration is in use */
 	bool snapshot_wanted; /* raft.snapshot tells from whom: fetch and install it */
+	RaftRecord records[RAFT_RECORDS_MAX];
 	RaftMessage messages[RAFT_MESSAGES_MAX];
 	RaftReadReady reads[RAFT_READS_MAX];
 } RaftUpdate;
@@ -230,7 +230,7 @@ typedef struct RaftUpdate
 static inline void
 raft_update_reset(RaftUpdate *update)
 {
-	memset(update, 0, offsetof(RaftUpdate, messages));
+	memset(update, 0, offsetof(RaftUpdate, records));
 }
 
 /* ---- state -------------------------------------------------------------------------------- */

@@ -116,6 +116,7 @@ consensus_step(Consensus *consensus, uint64_t *sleep_ns)
 	consensus_take_in(consensus);
 	see_compaction(consensus);
 	see_stop(consensus);
+	takeover_step(consensus);
 	inbox_drain(consensus);
 	take_ticks(consensus, &ticked);
 	intake_notice(consensus, ticked);
@@ -213,6 +214,9 @@ consensus_core(Consensus *consensus, const RaftEvent *event)
 		reads_take(consensus);
 	if (unlikely(update->member_lost_log != 0))
 		tell_lost_log(consensus);
+	if (unlikely(update->snapshot_wanted) && consensus->options.peers != NULL)
+		consensus->options.peers->snapshot_wanted(consensus->options.peers, raft->snapshot.from,
+												  raft->snapshot.index);
 	if (unlikely(update->role_changed))
 		role_has_changed(consensus, role_before, leader_before);
 	if (update->role_changed || update->committed || update->configured)

@@ -12,6 +12,7 @@
  *	  forward.c		proposals on their way to the leader, and those that have come from others
  *	  requests.c	what became of proposals
  *	  reads.c		read indexes for backends
+ *	  takeover.c		states of other members that take the place of what is applied
  *	  own.c			this member's own proposals
  *	  peers.c		checks of what comes from other members
  *
@@ -135,6 +136,17 @@ typedef struct Waiters
 	uint32_t capacity;
 } Waiters;
 
+/* A state that was fetched from another member. */
+typedef struct Install
+{
+	uint64_t index;
+	uint64_t term;
+	RaftConfiguration configuration;
+	bool is_frozen;     /* the core has been told */
+	bool is_ordered;    /* and the applier has */
+	InstallOrder order; /* the last one */
+} Install;
+
 typedef enum OwnProposal
 {
 	OWN_ATTRIBUTES,
@@ -209,6 +221,8 @@ struct Consensus
 	uint64_t links_term; /* in which the links count */
 	uint64_t first_term; /* when this incarnation began */
 	Requests requests;
+
+	Install install;
 
 	/* reads.c */
 	Waiters asked; /* the attempt under way is for them */
@@ -338,6 +352,9 @@ extern void reads_take(Consensus *consensus);
 extern void reads_tick(Consensus *consensus);
 extern void reads_forget_slot(Consensus *consensus, uint32_t slot);
 extern void reads_destroy(Consensus *consensus);
+
+/* takeover.c */
+extern void takeover_step(Consensus *consensus);
 
 /* own.c */
 extern void own_propose(Consensus *consensus);

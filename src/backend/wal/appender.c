@@ -44,6 +44,8 @@ void
 wal_appender_begin_behind(WalAppender *appender, uint64_t index)
 {
 	Check(appender->record_count == 0);
+	/* A batch that was begun speaks of the index before. */
+	appender->batch_length = 0;
 	appender->last_index = index;
 }
 

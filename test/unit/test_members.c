@@ -59,6 +59,14 @@ typedef struct Node
 	uint32_t inbox_count;
 	Parcel last; /* what receive gave last */
 	bool has_last;
+	/* The state of another member: what is wanted, what was fetched, what its applier has been ordered. */
+	uint64_t wanted_from;
+	uint64_t wanted_index;
+	const struct Node *fetched; /* from whom, not reported yet */
+	bool sent_failed;
+	uint64_t sent_to; /* reported to its raft: a transfer to that member has ended */
+	bool installs;    /* its applier obeys orders */
+	uint64_t installed;
 } Node;
 
 typedef struct Net
@@ -232,30 +240,37 @@ net_has_room(PeerOps *self, uint64_t to, uint32_t length)
 static void
 net_snapshot_wanted(PeerOps *self, uint64_t from, uint64_t index)
 {
-	(void) self;
-	(void) from;
-	(void) index;
-	fail();
+	node_of(self)->wanted_from = from;
+	node_of(self)->wanted_index = index;
 }
 
 static bool
 net_snapshot_fetched(PeerOps *self, uint64_t *index, uint64_t *term,
 					 RaftConfiguration *configuration)
 {
-	(void) self;
-	(void) index;
-	(void) term;
-	(void) configuration;
-	return false;
+	Node *node = node_of(self);
+	RootState root;
+
+	if (node->fetched == NULL)
+		return false;
+	shm_root_read(node->fetched->shm, &root);
+	*index = root.applied_index;
+	*term = root.applied_term;
+	/* Nobody changes the members in these tests before a state is fetched. */
+	*configuration = node->shm->recovered->configuration;
+	node->fetched = NULL;
+	return true;
 }
 
 static bool
 net_snapshot_sent(PeerOps *self, uint64_t *member, bool *failed)
 {
-	(void) self;
-	(void) member;
-	(void) failed;
-	return false;
+	Node *node = node_of(self);
+
+	*member = node->sent_to;
+	*failed = node->sent_failed;
+	node->sent_to = 0;
+	return *member != 0;
 }
 
 /* ---- the other processes -------------------------------------------------------------------- */
@@ -324,6 +339,34 @@ apply(Node *node)
 	/* applied_position stays: what others may still want is not overwritten. */
 }
 
+/* What the applier does with an order, as far as raft sees it. */
+static void
+install(Node *node)
+{
+	ShmPositions *positions = node->shm->positions;
+	InstallOrder order;
+	RootState root;
+
+	shm_install_read(node->shm, &order);
+	if (!node->installs || order.count == atomic_load(&node->shm->requests->install_done))
+		return;
+	assert_int_equal(order.log_begin, atomic_load(&positions->appended));
+	/* All that raft knew to be committed before the order is applied. */
+	assert_true(wal_reader_next(node->reader, positions_committed(positions), &(WalRecord){0}) ==
+				RUSD_END);
+	shm_root_read(node->shm, &root);
+	root.number = root.applied_index = order.index;
+	root.applied_term = order.term;
+	shm_root_write(node->shm, &root);
+	atomic_store(&positions->log_begin, order.log_begin);
+	wal_reader_destroy(node->reader);
+	assert_int_equal(wal_reader_create(node->shm, NULL, order.log_begin, &node->reader), RUSD_OK);
+	atomic_store(&positions->applied_index, order.index);
+	atomic_store(&node->shm->requests->install_status, RUSD_OK);
+	atomic_store(&node->shm->requests->install_done, order.count);
+	node->installed = order.index;
+}
+
 static ControlState
 control(const Node *node)
 {
@@ -352,6 +395,7 @@ settle(Net *net)
 				continue;
 			did |= flush(node);
 			apply(node);
+			install(node);
 			status = consensus_step(node->consensus, &sleep_ns);
 			assert_true(status == RUSD_OK || status == RUSD_AGAIN);
 			did |= status == RUSD_OK || sleep_ns == 0;
@@ -395,6 +439,15 @@ isolate(Net *net, const Node *node, bool cut)
 {
 	for (uint32_t i = 0; i < MEMBERS; i++)
 		net->cut[i][node - net->nodes] = net->cut[node - net->nodes][i] = cut;
+}
+
+/* What is under way to it. */
+static void
+lose_all(Node *node)
+{
+	for (uint32_t i = 0; i < node->inbox_count; i++)
+		free(node->inbox[i].bytes);
+	node->inbox_count = 0;
 }
 
 static void
@@ -500,8 +553,7 @@ end_net(Net *net)
 		wal_reader_destroy(node->reader);
 		shm_destroy(node->shm);
 		forget_last(node);
-		for (uint32_t n = 0; n < node->inbox_count; n++)
-			free(node->inbox[n].bytes);
+		lose_all(node);
 		free(node->inbox);
 		free(node->seen);
 	}
@@ -1007,6 +1059,65 @@ a_full_log_leaves_entries_where_they_are(void **state)
 	end_net(net);
 }
 
+/* Cut off, while the others give up the log that it lacks: it gets their state, and goes on behind it. */
+static void
+a_state_takes_the_place_of_the_log(void **state)
+{
+	Net *net = begin_ready();
+	Node *leads = leader(net);
+	Node *follows = follower(net);
+	Backend there = begin_backend(leads);
+	Backend here = begin_backend(follows);
+	uint64_t open, sequence = 0;
+	Reply reply;
+
+	(void) state;
+	follows->installs = false;
+	/* Its proposal is in what it will get as a state, and never goes through its applier. */
+	open = propose(&here, 10);
+	net->cut[leads - net->nodes][follows - net->nodes] = true;
+	settle(net);
+	assert_int_equal(times_applied(leads, &here, open), 1);
+	for (int i = 0; i < 20; i++)
+		(void) propose(&there, 100);
+	settle(net);
+	atomic_store(&leads->shm->segments->compacted, control(leads).commit_index);
+	net->cut[leads - net->nodes][follows - net->nodes] = false;
+	lose_all(follows);
+	ticks(net, 5);
+	assert_int_equal(follows->wanted_from, leads->id);
+	assert_true(follows->wanted_index <= control(leads).commit_index);
+	/* Fetched, ordered, and not installed yet: nothing is appended meanwhile, but it follows and votes. */
+	follows->fetched = leads;
+	sequence = propose(&there, 100);
+	ticks(net, 15);
+	assert_int_equal(control(follows).leader_id, leads->id);
+	assert_true(control(follows).last_index < control(leads).last_index - 20);
+	assert_int_equal(answer(&here).sequence, 0);
+	follows->installs = true;
+	leads->sent_to = follows->id;
+	settle(net);
+	assert_true(follows->installed != 0);
+	ticks(net, 5);
+	assert_int_equal(control(follows).last_index, control(leads).last_index);
+	assert_int_equal(times_applied(follows, &there, sequence), 1);
+	assert_int_equal(times_applied(follows, &here, open), 0);
+	/* What became of the open one is not known here: its backend is told so. */
+	ticks(net, 25);
+	reply = answer(&here);
+	assert_int_equal(reply.sequence, open);
+	assert_int_equal(reply.status, RUSD_TIMEOUT_CONNECTION_LOST);
+	sequence = propose(&here, 10);
+	settle(net);
+	assert_int_equal(times_applied(follows, &here, sequence), 1);
+	/* One that comes when it is needed no more is not installed. */
+	follows->installed = 0;
+	follows->fetched = leads;
+	ticks(net, 3);
+	assert_int_equal(follows->installed, 0);
+	end_net(net);
+}
+
 /* ---- what comes is input -------------------------------------------------------------------- */
 
 typedef struct Sample
@@ -1198,6 +1309,7 @@ main(void)
 		cmocka_unit_test(members_change_one_by_one),
 		cmocka_unit_test(who_stops_hands_over),
 		cmocka_unit_test(a_full_log_leaves_entries_where_they_are),
+		cmocka_unit_test(a_state_takes_the_place_of_the_log),
 		cmocka_unit_test(what_makes_no_sense_is_seen),
 		cmocka_unit_test(random_messages_disturb_nobody),
 	};

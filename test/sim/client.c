@@ -115,6 +115,18 @@ take_read_index(ClientOp *op, const Reply *reply)
 		op->read_index = reply->value;
 }
 
+/*
+ * "Nobody knows": where a state was installed that may hold the entry, and only there.  Else what raft
+ * answers is not executed.
+ */
+static bool
+is_unknown(const Member *member, const ClientOp *op, const Reply *reply)
+{
+	return (reply->status == RUSD_TIMEOUT_LEADER_FAIL ||
+			reply->status == RUSD_TIMEOUT_CONNECTION_LOST) &&
+		   member->installed_at >= op->began;
+}
+
 static void
 take_reply(Client *client, Member *member, const Reply *reply)
 {
@@ -139,6 +151,11 @@ take_reply(Client *client, Member *member, const Reply *reply)
 	if (op->kind == OP_IS_READ)
 	{
 		take_read_index(op, reply);
+		return;
+	}
+	if (is_unknown(member, op, reply))
+	{
+		sim_tell(world, member, SIM_UNKNOWN, client->number, op->id.sequence);
 		return;
 	}
 	index = logcheck_find(world, &op->id);

@@ -477,8 +477,13 @@ void
 logcheck_checkpoint(World *world, Member *member, uint64_t index)
 {
 	const MemberLog *log = &member->log;
+	InstallOrder order;
 
 	if (index == 0)
+		return;
+	/* That of a snapshot counts before its entries do. */
+	shm_install_read(member->shm, &order);
+	if (order.index == index && log->flushed >= order.log_begin)
 		return;
 	for (uint32_t i = log->committed_count; i-- > 0;)
 	{

@@ -482,6 +482,20 @@ look_at_control(Member *member)
 }
 
 static void
+look_at_install(Member *member)
+{
+	InstallOrder order;
+
+	if (atomic_load(&member->shm->positions->log_begin) == member->log.begin.position)
+		return;
+	shm_install_read(member->shm, &order);
+	member->installed_at = member->world->now;
+	logcheck_installed(
+		member->world, member,
+		&(LogBegin){.position = order.log_begin, .index = order.index, .term = order.term});
+}
+
+static void
 look_at_applied(Member *member)
 {
 	World *world = member->world;
@@ -588,7 +602,10 @@ member_run(Member *member, uint32_t actor)
 	if (actor == PROC_RAFT || actor == PROC_WALWRITER)
 		network_release(member);
 	if (actor == PROC_APPLIER)
+	{
+		look_at_install(member);
 		look_at_applied(member);
+	}
 	if (actor == PROC_WALWRITER || actor == PROC_CHECKPOINTER)
 		look_at_disk(member);
 	if (slot_free_dead(member->shm) > 0)

@@ -360,7 +360,8 @@ struct Member
 	ControlState control;
 	ControlState control_before; /* of raft's step before */
 	uint64_t seen_applied;
-	bool settled_put; /* begun and completed since the faults ended */
+	uint64_t installed_at; /* when a state was, last */
+	bool settled_put;      /* begun and completed since the faults ended */
 	bool settled_read;
 	uint64_t seen_durable;
 	uint64_t seen_segments;

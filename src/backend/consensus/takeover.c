@@ -3,7 +3,7 @@
  *	  States of other members: one that was fetched takes the place of what is applied.  Process raft.
  *
  * From the moment that the core is told until the applier is done nothing changes in the log, and nothing more
- * becomes known to be committed.  The order is given when all that is committed here is applied: so it is clear
+ * becomes known to be committed.  The order is given when all that is committed here by position is applied: so it is clear
  * which requests the applier has answered, and which it never will, since their entries are in that state or
  * nowhere.
  *
@@ -72,7 +72,11 @@ order(Consensus *consensus)
 	Install *install = &consensus->install;
 	Shm *shm = consensus->shm;
 
-	if (consensus->root.applied_index < consensus->raft.commit_index || !append_pending(consensus))
+	uint64_t applied =
+		atomic_load_explicit(&shm->positions->applied_position, memory_order_acquire);
+
+	/* By position: the batch with the commit index may hold entries behind it, and is not applied then. */
+	if (applied < consensus->raft.commit_position || !append_pending(consensus))
 		return;
 	append_finish(consensus);
 	append_void(consensus, consensus->raft.commit_index + 1);

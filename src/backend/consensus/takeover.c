@@ -3,7 +3,7 @@
  *	  States of other members: one that was fetched takes the place of what is applied.  Process raft.
  *
  * From the moment that the core is told until the applier is done nothing changes in the log, and nothing more
- * becomes known to be committed.  The order is given when all that is committed here by position is applied: so it is clear
+ * becomes known to be committed.  The order is given when all that this log lets the applier have is applied: so it is clear
  * which requests the applier has answered, and which it never will, since their entries are in that state or
  * nowhere.
  *
@@ -72,14 +72,15 @@ order(Consensus *consensus)
 	Install *install = &consensus->install;
 	Shm *shm = consensus->shm;
 
-	uint64_t applied =
-		atomic_load_explicit(&shm->positions->applied_position, memory_order_acquire);
-
-	/* By position: the batch with the commit index may hold entries behind it, and is not applied then. */
-	if (applied < consensus->raft.commit_position || !append_pending(consensus))
+	if (atomic_load_explicit(&shm->positions->applied_position, memory_order_acquire) <
+		positions_committed(shm->positions))
+		return;
+	consensus_take_in(consensus);
+	if (!append_pending(consensus))
 		return;
 	append_finish(consensus);
-	append_void(consensus, consensus->raft.commit_index + 1);
+	/* Not all that is known to be committed: what shares a batch with entries that are not is not applied. */
+	append_void(consensus, consensus->root.applied_index + 1);
 	install->order.count++;
 	install->order.index = install->index;
 	install->order.term = install->term;

@@ -315,8 +315,7 @@ begin_op(Client *client, Member *member)
 	World *world = member->world;
 	ClientOp *op = client->ops;
 
-	if (world->now < client->next_op || !may_begin(client) ||
-		(member->control.leader_id == 0 && world->first_members > 1) || member->stopping)
+	if (world->now < client->next_op || !may_begin(client) || member->stopping)
 		return;
 	while (op->state != CLIENT_OP_FREE)
 		op++;

@@ -420,6 +420,43 @@ logcheck_begin(World *world, Member *member, const InitialEntry *entries, uint32
 					entries[i].payload.data);
 }
 
+/* Everything before it is void; what follows it lies behind it. */
+void
+logcheck_installed(World *world, Member *member, const LogBegin *begin)
+{
+	MemberLog *log = &member->log;
+	uint32_t kept = 0;
+
+	if (begin->position == log->begin.position)
+		return;
+	sim_tell(world, member, SIM_SNAPSHOT_INSTALLED, begin->index, begin->position);
+	if (begin->index > world->check.count ||
+		world->check.entries[begin->index - 1].term != begin->term)
+		sim_violation(world, member, "state machine safety",
+					  "a state of entry %" PRIu64 " of term %" PRIu64
+					  " is installed, which is not committed",
+					  begin->index, begin->term);
+	if (begin->index < log->begin.index || begin->position < log->begin.position)
+		sim_violation(world, member, "states go forward",
+					  "entry %" PRIu64 " is installed after entry %" PRIu64, begin->index,
+					  log->begin.index);
+	log->begin = *begin;
+	for (uint32_t i = 0; i < log->count; i++)
+	{
+		if (log->records[i].position >= begin->position)
+			log->records[kept++] = log->records[i];
+	}
+	log->count = kept;
+	log->committed_count = 0;
+	log->committed_index = begin->index;
+	log->committed = Min(log->committed, begin->position);
+	if (kept == 0)
+		log->last_index = begin->index;
+	log->change_count = 0;
+	for (uint32_t i = 0; i < log->count; i++)
+		note_change(world, member, &log->records[i]);
+}
+
 /* Forgets what ended behind that position; is the last entry then what recovery found? */
 static bool
 cut_log(MemberLog *log, uint64_t end, const NodeRecovered *found)
@@ -427,7 +464,10 @@ cut_log(MemberLog *log, uint64_t end, const NodeRecovered *found)
 	while (log->count > 0 && log->records[log->count - 1].position_end > end)
 		log->count--;
 	if (log->count == 0)
-		return found->last_index == 0;
+	{
+		log->last_index = log->begin.index;
+		return found->last_index == log->begin.index;
+	}
 	log->last_index = log->records[log->count - 1].index;
 	return log->last_index == found->last_index &&
 		   log->records[log->count - 1].term == found->last_term;
@@ -444,6 +484,7 @@ logcheck_started(World *world, Member *member)
 	const NodeRecovered *found = member->shm->recovered;
 	MemberLog *log = &member->log;
 
+	logcheck_installed(world, member, &found->log_begin);
 	if (found->log_end < log->flushed)
 		sim_violation(world, member, "nothing flushed is lost",
 					  "the log ends at %" PRIu64 ", but was flushed up to %" PRIu64, found->log_end,
@@ -469,7 +510,7 @@ logcheck_started(World *world, Member *member)
 	log->flushed = found->log_end;
 	log->committed = 0;
 	log->committed_count = 0;
-	log->committed_index = 0;
+	log->committed_index = log->begin.index;
 	take_commit(world, member);
 }
 
@@ -479,7 +520,7 @@ logcheck_checkpoint(World *world, Member *member, uint64_t index)
 	const MemberLog *log = &member->log;
 	InstallOrder order;
 
-	if (index == 0)
+	if (index == log->begin.index && log->flushed >= log->begin.position)
 		return;
 	/* That of a snapshot counts before its entries do. */
 	shm_install_read(member->shm, &order);

@@ -19,7 +19,7 @@ $(BUILD)/test/sim/test_wal_crash: $(BUILD)/test/sim/test_wal_crash.o $(BUILD)/te
 
 # ---- whole clusters: doc/simulator.md ----
 SIMULATOR_OBJS := $(addprefix $(BUILD)/test/sim/,simulator.o world.o member.o client.o workload.o chaos.o model.o \
-	logcheck.o said.o network.o trace.o simdisk.o)
+	logcheck.o said.o network.o transfer.o trace.o simdisk.o)
 
 $(BUILD)/test/sim/simulator: $(SIMULATOR_OBJS) $(BUILD)/librusd.a
 	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(SERVER_LIBS)

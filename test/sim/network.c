@@ -261,38 +261,29 @@ network_release(Member *member)
 
 /* ---- PeerOps ---- */
 
+static Member *
+member_of(PeerOps *peers)
+{
+	return (Member *) (void *) ((char *) peers - offsetof(Member, peers));
+}
+
 static void
 peer_snapshot_wanted(PeerOps *self, uint64_t from, uint64_t index)
 {
-	(void) self;
-	(void) from;
-	(void) index;
+	transfer_want(member_of(self), from, index);
 }
 
 static bool
 peer_snapshot_fetched(PeerOps *self, uint64_t *index, uint64_t *term,
 					  RaftConfiguration *configuration)
 {
-	(void) self;
-	(void) index;
-	(void) term;
-	(void) configuration;
-	return false;
+	return transfer_fetched(member_of(self), index, term, configuration);
 }
 
 static bool
 peer_snapshot_sent(PeerOps *self, uint64_t *member, bool *failed)
 {
-	(void) self;
-	(void) member;
-	(void) failed;
-	return false;
-}
-
-static Member *
-member_of(PeerOps *peers)
-{
-	return (Member *) (void *) ((char *) peers - offsetof(Member, peers));
+	return transfer_sent(member_of(self), member, failed);
 }
 
 /* Would it put something into the log? */

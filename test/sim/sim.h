@@ -9,6 +9,7 @@
  *	  world.c		events, time, which actor runs when
  *	  member.c		the life of a member: start, death, its actors' steps
  *	  network.c		messages between members
+ *	  transfer.c	state snapshots between them
  *	  chaos.c		faults: which, when, to whom
  *	  client.c		backends with their rings; workload.c what they want
  *	  model.c		what the database must hold; checks of answers
@@ -40,7 +41,9 @@
 #define SIM_MESSAGE_BYTES (8 * 1024)
 #define SIM_OPS 4 /* that one client has under way */
 #define SIM_KEYS 12
-#define SIM_ACTORS (PROC_ESSENTIAL_COUNT + SIM_CLIENTS)
+#define SIM_TRANSFERS 2 /* snapshots that it sends at a time */
+/* One a slot. */
+#define SIM_ACTORS (PROC_ESSENTIAL_COUNT + SIM_CLIENTS + SIM_TRANSFERS)
 #define SIM_FAULTS 24
 
 #define SIM_US UINT64_C(1000)
@@ -104,6 +107,7 @@ typedef struct MemberLog
 	uint64_t committed_index; /* what follows from it */
 	uint64_t flushed;         /* as last seen */
 	uint64_t last_index;
+	LogBegin begin;      /* of an installed snapshot */
 	uint64_t changes[4]; /* indexes of changes of the configuration that are not committed */
 	uint32_t change_count;
 	/* what the member has told others, in all its lives */
@@ -160,6 +164,8 @@ extern uint64_t logcheck_find(const World *world, const RequestId *id);
 /* The member uses the configuration of that commit index: does its log allow it? */
 extern void logcheck_configuration(World *world, Member *member);
 extern void logcheck_changes(World *world, Member *member, uint64_t commit_index);
+/* A snapshot was installed: the log begins behind it. */
+extern void logcheck_installed(World *world, Member *member, const LogBegin *begin);
 /* A checkpoint with that applied index counts: its log must be flushed. */
 extern void logcheck_checkpoint(World *world, Member *member, uint64_t index);
 /* Another member leads, or a role changed. */
@@ -311,6 +317,40 @@ extern void network_disconnect(Member *member);
 extern void network_release(Member *member);
 extern void network_arrive(World *world, uint32_t to, uint32_t place);
 
+/* ---- state snapshots: transfer.c ------------------------------------------------------------------ */
+typedef struct SimTransfer /* to a member */
+{
+	bool wanted;
+	uint64_t from;
+	uint64_t index;
+	uint32_t attempts;
+	uint64_t pace_ns; /* a chunk takes less */
+	struct SnapshotReceive *receive;
+	struct SnapshotSend *send; /* in a slot of the sender */
+	uint32_t slot;
+	PageAccess access;
+	bool fetched; /* not reported yet */
+	uint64_t fetched_index;
+	uint64_t fetched_term;
+	RaftConfiguration configuration;
+} SimTransfer;
+
+typedef enum SentReport
+{
+	SENT_NOTHING,
+	SENT_WELL,
+	SENT_FAILED
+} SentReport;
+
+/* What PeerOps want of it. */
+extern void transfer_want(Member *member, uint64_t from, uint64_t index);
+extern bool transfer_fetched(Member *member, uint64_t *index, uint64_t *term,
+							 RaftConfiguration *configuration);
+extern bool transfer_sent(Member *member, uint64_t *to, bool *failed);
+extern void transfer_step(Member *member);
+/* The member ends. */
+extern void transfer_drop(Member *member);
+
 /* ---- members: member.c ------------------------------------------------------------------------ */
 typedef struct SimActor
 {
@@ -342,6 +382,7 @@ struct Member
 	uint64_t clock_rate;
 	SimDisk *disk;
 	uint64_t sync_ns;
+	uint64_t io_end; /* walwriter has begun to write up to here; 0: nothing */
 	Shm *shm;
 	Consensus *consensus;
 	WalWriter *walwriter;
@@ -353,8 +394,10 @@ struct Member
 	PeerOps peers;
 	SimQueue inbox;
 	SimQueue outbox;
-	uint64_t outbox_bytes; /* of proposals in it */
-	SimParcel *received;   /* the last one given out */
+	uint64_t outbox_bytes;     /* of proposals in it */
+	SimParcel *received;       /* the last one given out */
+	SimTransfer transfer;      /* to this one */
+	uint8_t sent[SIM_MEMBERS]; /* SentReport: to whom, not reported yet */
 	MemberLog log;
 	/* as last seen, to tell what is new */
 	ControlState control;
@@ -393,8 +436,6 @@ extern PageAccess member_access(Member *member, uint32_t slot);
 extern void member_stop(Member *member, uint32_t step);
 /* One step of one actor, and what follows from it. */
 extern void member_run(Member *member, uint32_t actor);
-/* What the disk takes before an actor that was woken has done what it was woken for. */
-extern uint64_t member_delay(const Member *member, uint32_t actor);
 extern uint64_t member_clock(const Member *member);
 extern void member_set_clock_rate(Member *member, uint64_t rate);
 extern const char *member_role(const Member *member);
@@ -452,6 +493,7 @@ typedef enum WorldEventKind
 	EVENT_FAULT,
 	EVENT_FAULT_END,
 	EVENT_ARRIVAL,
+	EVENT_TRANSFER,
 	EVENT_HEAL,
 	EVENT_CHECK /* is there progress? */
 } WorldEventKind;

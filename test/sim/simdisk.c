@@ -419,11 +419,12 @@ sim_mkdir(FileOps *self, const char *name)
 	return disk->is_cut || power_fails(disk) ? -EIO : 0;
 }
 
+/* Its names, and what was changed before that anywhere: journals keep the order. */
 static int
 sim_sync_dir(FileOps *self, const char *name)
 {
 	SimDisk *disk = (SimDisk *) self;
-	size_t kept = 0;
+	size_t done = 0;
 
 	if (disk->is_cut || power_fails(disk))
 		return -EIO;
@@ -432,13 +433,14 @@ sim_sync_dir(FileOps *self, const char *name)
 	{
 		const SimChange *change = &disk->changes[i];
 
-		/* From folder to folder: as journals do it, with the folder that it comes to. */
-		if (is_in(name, change->to[0] != '\0' ? change->to : change->from))
-			apply_change(&disk->durable, change);
-		else
-			disk->changes[kept++] = *change;
+		if ((change->from[0] != '\0' && is_in(name, change->from)) ||
+			(change->to[0] != '\0' && is_in(name, change->to)))
+			done = i + 1;
 	}
-	disk->change_count = kept;
+	for (size_t i = 0; i < done; i++)
+		apply_change(&disk->durable, &disk->changes[i]);
+	disk->change_count -= done;
+	memmove(disk->changes, disk->changes + done, disk->change_count * sizeof(SimChange));
 	return 0;
 }
 

@@ -49,6 +49,15 @@ SIM_EVENT(FORWARDED, true, "forwards to {ma} what has number {b}, or answers it"
 SIM_EVENT(LOST, true, "a message to {ma} is lost")
 SIM_EVENT(DOUBLED, true, "a message to {ma} comes twice")
 SIM_EVENT(NOT_IN_LOG, false, "entries {a} to {b} were to be sent, and are not in the log any more")
+/* ---- state snapshots ---- */
+SIM_EVENT(SNAPSHOT_WANTED, true, "wants the state of {ma}, entry {b} at least")
+SIM_EVENT(SNAPSHOT_BEGUN, true, "begins to fetch the state of {ma}")
+SIM_EVENT(SNAPSHOT_FETCHED, true, "has fetched the state of {ma} up to entry {b}")
+SIM_EVENT(SNAPSHOT_GIVEN_UP, true, "gives up to fetch the state of {ma}")
+SIM_EVENT(SNAPSHOT_INSTALLED, true, "has installed a state: entry {a}, its log begins at position {b}")
+SIM_EVENT(CHUNK_LOST, true, "a chunk of {a} bytes is lost")
+SIM_EVENT(CHUNK_DAMAGED, true, "a chunk of {a} bytes is damaged")
+SIM_EVENT(CHUNK_TWICE, true, "a chunk of {a} bytes comes twice")
 /* ---- the rest of a member ---- */
 SIM_EVENT(FLUSHED, true, "log is flushed up to position {a}")
 SIM_EVENT(APPLIED, true, "has applied entry {a}: revision {b}")

@@ -185,9 +185,12 @@ choose_change(World *world, ClientOp *op, SimEventKind *told)
 }
 
 static SimEventKind
-choose_kind(World *world, ClientOp *op)
+choose_kind(World *world, const Member *member, ClientOp *op)
 {
-	uint64_t share = sim_below(&world->work, 1000);
+	/* Without a leader there are still reads, which wait for one. */
+	uint64_t share = member->control.leader_id == 0 && world->first_members > 1
+						 ? 565 + sim_below(&world->work, 430)
+						 : sim_below(&world->work, 1000);
 	SimEventKind told;
 
 	op->number = 0;
@@ -242,7 +245,7 @@ workload_choose(Member *member, Client *client, ClientOp *op)
 		told = SIM_READ_LOCAL;
 	}
 	else if (!world->healed || world->ops_begun < wanted)
-		told = choose_kind(world, op);
+		told = choose_kind(world, member, op);
 	else if (!choose_proof(world, member, op, &told))
 		return false;
 	sim_tell(world, member, told, client->number,
@@ -321,7 +324,8 @@ workload_is_settled(World *world)
 	{
 		if (!belongs(world, i))
 			continue;
-		if (atomic_load(&world->members[i].shm->positions->applied_index) == world->check.count)
+		if (world->members[i].state == MEMBER_UP &&
+			atomic_load(&world->members[i].shm->positions->applied_index) == world->check.count)
 			continue;
 		lacks(world, &world->members[i], "has not applied all that is committed");
 		return false;

@@ -137,8 +137,7 @@ world_look_at_latches(Member *member)
 			atomic_load_explicit(&member->shm->latches[i].word, memory_order_relaxed) == 0)
 			continue;
 		actor->was_set = true;
-		world_wake(member, i,
-				   member->world->now + wake_delay(member->world) + member_delay(member, i));
+		world_wake(member, i, member->world->now + wake_delay(member->world));
 	}
 }
 
@@ -206,6 +205,9 @@ handle(World *world, const WorldEvent *event)
 			break;
 		case EVENT_ARRIVAL:
 			network_arrive(world, event->member, event->argument);
+			break;
+		case EVENT_TRANSFER:
+			transfer_step(&world->members[event->member]);
 			break;
 		case EVENT_HEAL:
 			sim_tell(world, NULL, SIM_HEALED, 0, 0);

@@ -251,8 +251,12 @@ static void
 role_has_changed(Consensus *consensus, RaftRole role_before, uint64_t leader_before)
 {
 	tell_role(consensus, role_before, leader_before);
-	if (consensus->raft.leader_id != leader_before)
-		consensus->ask_again |= consensus->asked.count > 0;
+	if (consensus->raft.leader_id == leader_before)
+		return;
+	consensus->ask_again |= consensus->asked.count > 0;
+#ifdef USE_FAULTS
+	requests_send_again(consensus);
+#endif
 }
 
 /* The newest positions of walwriter and applier, and the root that tells how many pages are free.

@@ -85,9 +85,6 @@ forward_tick(Consensus *consensus)
 		.raft = {.to = raft->leader_id, .term = raft->hard_state.term},
 		.id = {.member_id = raft->member_id, .incarnation = consensus->shm->incarnation}};
 
-#ifdef USE_FAULTS
-	requests_send_again(consensus);
-#endif
 	if (consensus->requests.sent_count == 0 || raft->role == ROLE_LEADER || raft->leader_id == 0 ||
 		consensus->options.peers == NULL ||
 		consensus->now_ns - consensus->fence_ns < consensus->election_ns)

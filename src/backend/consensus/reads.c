@@ -3,7 +3,7 @@
  *	  Read indexes for backends.  Process raft.
  *
  * All that ask share an attempt (RAFT-22): those that come while one is under way wait for the next.  An
- * attempt without an answer is replaced, with an id of its own, after an election timeout; one that the core
+ * attempt without an answer is replaced, with an id of its own, after half an election timeout (RAFT-23); one that the core
  * has refused (no leader, nothing committed in its term) when something has changed.
  *
  * src/backend/consensus/reads.c
@@ -102,7 +102,7 @@ reads_tick(Consensus *consensus)
 {
 	if (consensus->asked.count > 0 &&
 		(consensus->asked_in_vain ||
-		 consensus->now_ns - consensus->asked_ns >= consensus->election_ns))
+		 consensus->now_ns - consensus->asked_ns >= consensus->election_ns / 2))
 		consensus->ask_again = true;
 }
 
@@ -112,7 +112,7 @@ forget_slot(Waiters *waiters, uint32_t slot)
 	uint32_t kept = 0;
 
 	for (uint32_t i = 0; i < waiters->count; i++)
-		if (waiters->list[i].slot != slot)
+		if (waiters->list[i].slot != slot || FAULT(answer_to_successor))
 			waiters->list[kept++] = waiters->list[i];
 	waiters->count = kept;
 }

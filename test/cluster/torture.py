@@ -30,6 +30,8 @@ import threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from node import Client, Failure, Node, Tap, TOP, alive, check, children_of, wait_until      # noqa: E402
 
+REPLAY = 900.0                  # seconds that the log of a long run may take on a busy machine
+
 CONNECTIONS = 4
 KEYS = 24                       # per connection
 ESSENTIAL = ["raft", "walwriter", "applier", "pager", "checkpointer"]
@@ -274,7 +276,7 @@ def replay_log(server, args):
             os.unlink(name)
     os.rename(server.data, server.data + ".before")
     os.rename(fresh, server.data)
-    server.start()
+    server.start(REPLAY)
     client = Client(server.endpoint)
     wait_until(lambda: serves(client, server), "the node serves after the replay")
     after = client.hash()

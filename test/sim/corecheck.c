@@ -13,6 +13,7 @@ check_packet(Model *model, Member *member, const Packet *packet)
 	const RaftMessage *message = &packet->message;
 	uint64_t *vote = &member->votes[message->term];
 
+	Check(message->term < INDEX_MAX);
 	if ((message->kind == MESSAGE_VOTE_ANSWER && !message->reject) || message->kind == MESSAGE_VOTE)
 	{
 		uint64_t candidate = message->kind == MESSAGE_VOTE ? member->id : message->to;

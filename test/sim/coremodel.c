@@ -151,6 +151,22 @@ model_new(void)
 	return model;
 }
 
+void
+model_free(Model *model)
+{
+	for (uint64_t id = 1; id <= MEMBERS; id++)
+	{
+		Member *member = model_member(model, id);
+
+		list_clear(&member->inbox);
+		list_clear(&member->outbox);
+		free(member->inbox.packets);
+		free(member->outbox.packets);
+	}
+	free(model->members);
+	free(model);
+}
+
 static void
 reset_member(Model *model, uint64_t id)
 {

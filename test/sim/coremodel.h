@@ -189,6 +189,7 @@ extern void core_log_recover(const Member *member, RaftStart *start, RaftRun *kn
 
 /* ---- coremodel.c ----------------------------------------------------------------------------- */
 extern Model *model_new(void);
+extern void model_free(Model *model);
 /* As if nothing had been; then model_bootstrap. */
 extern void model_reset(Model *model, uint64_t seed);
 /* Empty members, of which the first are voters; none is started. */

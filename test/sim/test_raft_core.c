@@ -101,15 +101,26 @@ do_one_thing(Model *model, Mood *mood, Member *member)
 				   &(RaftEvent){.kind = RAFT_TRANSFER, .member = sim_below(random, MEMBERS + 1)});
 		mood->transfers++;
 	}
-	else if (what < 78 && member->applied_index > 20 && member->flushed == member->position)
+	else if (what < 79 && member->applied_index > 20 && member->flushed == member->position)
 		model_step(model, member,
 				   &(RaftEvent){.kind = RAFT_COMPACTED,
 								.index = member->applied_index - sim_below(random, 20)});
 	else if (what < 90)
 	{
-		if (!model_end_snapshot(model, member, !mood->healing && sim_percent(random, 10)))
+		if (sim_percent(random, 50))
 			(void) model_begin_snapshot(model, member);
+		else
+			(void) model_end_snapshot(model, member, !mood->healing && sim_percent(random, 10));
 	}
+}
+
+/* That member is alone, and all others hear each other; 0: nobody is. */
+static void
+isolate(Model *model, uint64_t alone)
+{
+	for (uint64_t id = 1; id <= MEMBERS; id++)
+		for (uint64_t other = 1; other <= MEMBERS; other++)
+			model->cut[id - 1][other - 1] = (id == alone) != (other == alone);
 }
 
 /* Who has become leader, or has voted, may not live long. */
@@ -124,6 +135,8 @@ foretell(Model *model, Mood *mood, const Member *member, RaftRole role, uint64_t
 	{
 		if (sim_percent(&model->random, mood->doom))
 			*doom = 1 + (uint32_t) sim_below(&model->random, mood->life);
+		if (mood->brief_leaders)
+			isolate(model, sim_percent(&model->random, 50) ? member->id : 0);
 	}
 	else if (member->raft.hard_state.vote != vote && member->raft.hard_state.vote != 0 &&
 			 sim_percent(&model->random, mood->doom))
@@ -167,10 +180,14 @@ start_all(Model *model)
 			model_start(model, model_member(model, id));
 }
 
+/* It may not even notice that time passes. */
 static void
-cut_off_leader(Model *model)
+cut_off_leader(Model *model, Mood *mood)
 {
 	const Member *leader = model_leader(model);
+
+	if (leader != NULL)
+		mood->members[leader->id - 1].slow = sim_percent(&model->random, 50);
 
 	for (uint64_t id = 1; leader != NULL && id <= MEMBERS; id++)
 		model->cut[leader->id - 1][id - 1] = model->cut[id - 1][leader->id - 1] =
@@ -200,7 +217,7 @@ make_trouble(Model *model, Mood *mood)
 			model_start(model, member);
 			break;
 		case 10:
-			cut_off_leader(model);
+			cut_off_leader(model, mood);
 			break;
 		case 2:
 			member->is_paused = !member->is_paused;
@@ -215,6 +232,8 @@ make_trouble(Model *model, Mood *mood)
 			break;
 		case 5:
 			memset(model->cut, 0, sizeof(model->cut));
+			for (int i = 0; i < MEMBERS; i++)
+				mood->members[i].slow = false;
 			break;
 		case 6:
 			model->loss = (uint32_t) sim_below(random, 30);
@@ -272,10 +291,9 @@ run_spell(Model *model, Mood *mood)
 	{
 		model->carried_entries = 1;
 		mood->doom = 90;
-		mood->life = 2 + (uint32_t) sim_below(random, 12);
+		mood->life = 20;
 		mood->ticks = 45;
-		mood->trouble = 1;
-		model->loss = 10 + (uint32_t) sim_below(random, 40);
+		mood->trouble = 0;
 	}
 	for (unsigned i = 0; i < STEPS && model->failure[0] == '\0'; i++)
 	{
@@ -306,13 +324,23 @@ run_seed(Model *model, Mood *mood, uint64_t seed)
 	model->options.ill_ticks = 25;
 	model->options.window_bytes = UINT64_C(1024) << sim_below(random, 5);
 	model->options.message_bytes = UINT64_C(512) << sim_below(random, 4);
-	mood->brief_leaders = sim_percent(random, 25);
+	mood->brief_leaders = sim_percent(random, 40);
 	if (mood->brief_leaders)
 		model->options.message_bytes = 512;
 	model_bootstrap(model, mood->brief_leaders ? 3 : 1 + (uint32_t) sim_below(random, 5));
 	start_all(model);
 	for (unsigned i = 0; i < SPELLS && model->failure[0] == '\0'; i++)
 		run_spell(model, mood);
+}
+
+static void
+print_counts(const Model *model, const Mood *mood)
+{
+	printf("# leaders %" PRIu64 ", commits %" PRIu64 ", snapshots %" PRIu64
+		   ", configurations %" PRIu64 ", crashes %" PRIu64 ", transfers %" PRIu64
+		   ", reads %" PRIu64 "\n",
+		   model->counts.leaders, model->counts.commits, model->counts.snapshots,
+		   model->counts.changes, model->counts.crashes, mood->transfers, model->counts.reads);
 }
 
 /* Number of seeds that failed; if it does not go on, it ends with the first. */
@@ -333,13 +361,9 @@ run_seeds(uint64_t first, uint64_t seeds, bool go_on)
 		if (go_on)
 			model_print(model, stdout);
 	}
-	if (!go_on)
-		return failed;
-	printf("# leaders %" PRIu64 ", commits %" PRIu64 ", snapshots %" PRIu64
-		   ", configurations %" PRIu64 ", crashes %" PRIu64 ", transfers %" PRIu64
-		   ", reads %" PRIu64 "\n",
-		   model->counts.leaders, model->counts.commits, model->counts.snapshots,
-		   model->counts.changes, model->counts.crashes, mood.transfers, model->counts.reads);
+	if (go_on)
+		print_counts(model, &mood);
+	model_free(model);
 	return failed;
 }
 

@@ -150,5 +150,6 @@ main(int argc, char **argv)
 	for (size_t i = 0; i < SCENARIOS; i++)
 		if (is_named(i, argc - first, argv + first) && !run(&scenario, i, directory, record))
 			status = 1;
+	model_free(scenario.model);
 	return status;
 }

@@ -482,6 +482,30 @@ a_conflict_is_void_and_what_replaces_it_is_acknowledged_by_position(void **state
 }
 
 static void
+a_conflict_with_the_first_term_that_is_known_needs_the_state(void **state)
+{
+	World world = {0};
+
+	(void) state;
+	lead_three(&world);
+	receive(&world,
+			(RaftMessage){.kind = MESSAGE_APPEND_ANSWER, .from = A, .term = 4, .index = 11});
+	step(&world, APPLIED(11));
+	step(&world, (RaftEvent){.kind = RAFT_COMPACTED, .index = 10});
+	/* Its entry 10 is of term 2: what the logs share lies before this one. */
+	receive(&world, (RaftMessage){.kind = MESSAGE_APPEND_ANSWER,
+								  .from = B,
+								  .term = 4,
+								  .reject = true,
+								  .refused_at = 10,
+								  .index = 10,
+								  .log_term = 2});
+	step(&world, (RaftEvent){.kind = RAFT_TURN});
+	assert_null(said(&world, MESSAGE_APPEND, B));
+	assert_int_equal(said(&world, MESSAGE_SNAPSHOT, B)->index, 11);
+}
+
+static void
 a_read_waits_for_a_round_of_its_own(void **state)
 {
 	World world = {0};
@@ -639,6 +663,7 @@ main(void)
 		cmocka_unit_test(who_hears_a_leader_gives_no_vote),
 		cmocka_unit_test(a_majority_of_others_commits_without_this_disk),
 		cmocka_unit_test(a_conflict_is_void_and_what_replaces_it_is_acknowledged_by_position),
+		cmocka_unit_test(a_conflict_with_the_first_term_that_is_known_needs_the_state),
 		cmocka_unit_test(a_read_waits_for_a_round_of_its_own),
 		cmocka_unit_test(a_member_that_lost_its_log_is_told_from_an_old_answer),
 		cmocka_unit_test(a_member_that_refuses_what_it_had_has_lost_its_log),

@@ -99,6 +99,7 @@ static void
 step_back(Raft *raft, RaftProgress *progress, const RaftMessage *message)
 {
 	uint64_t last = raft_index_of_term(raft, message->index, message->log_term);
+	uint64_t term;
 
 	/* An old answer: to what was sent before it was found where to go on. */
 	if (message->refused_at <= progress->match ||
@@ -107,8 +108,11 @@ step_back(Raft *raft, RaftProgress *progress, const RaftMessage *message)
 	if (progress->state == PROGRESS_SNAPSHOT)
 		return;
 	progress->state = PROGRESS_PROBE;
-	/* It may share an entry that this log no longer knows the term of. */
+	/* What they share may lie before this log: where even the first term that is known here is higher
+	 * than all of that member's up to there, it gets the state, not the same question again. */
 	last = Min(last, message->index);
+	if (raft_term_at(raft, last, &term) && term > message->log_term)
+		last--;
 	progress->next = Max(last, progress->match) + 1;
 	progress->waits = false;
 }

@@ -53,7 +53,8 @@ raft_init(Raft *raft, const RaftStart *start)
 	raft->runs = start->runs;
 	raft->run_capacity = start->run_capacity;
 	raft->run_count = start->known_run_count;
-	memcpy(raft->runs, start->known_runs, start->known_run_count * sizeof(RaftRun));
+	if (start->known_run_count > 0)
+		memcpy(raft->runs, start->known_runs, start->known_run_count * sizeof(RaftRun));
 	/* Before the first known one there is one whose term is not known, but before entry 1. */
 	raft->first_index = 1;
 	if (raft->run_count > 0 && raft->runs[0].first_index > 1)
@@ -61,7 +62,8 @@ raft_init(Raft *raft, const RaftStart *start)
 	/* One batch for all that was recovered: it is durable, and what is in it need not be told apart. */
 	if (raft->last_index > 0)
 		raft_span_push(raft, start->log_end, raft->last_index);
-	memcpy(raft->changes, start->changes, start->change_count * sizeof(RaftChange));
+	if (start->change_count > 0)
+		memcpy(raft->changes, start->changes, start->change_count * sizeof(RaftChange));
 	raft->change_count = start->change_count;
 	raft_use_configuration(raft, configuration);
 	raft->random = start->random;

@@ -55,8 +55,9 @@ begin(Consensus *consensus)
 
 	if (!peers->snapshot_fetched(peers, &install->index, &install->term, &install->configuration))
 		return;
-	consensus_core(consensus,
-				   &(RaftEvent){.kind = RAFT_SNAPSHOT_INSTALLING, .index = install->index});
+	consensus_core(consensus, &(RaftEvent){.kind = RAFT_SNAPSHOT_INSTALLING,
+										   .index = install->index,
+										   .log_term = install->term});
 	install->is_frozen = consensus->update.propose_status == RUSD_OK;
 	install->is_ordered = false;
 	consensus->did_something = true;

@@ -440,6 +440,43 @@ a_majority_of_others_commits_without_this_disk(void **state)
 	assert_int_equal(world.raft.flushed, 6000);
 }
 
+/* One whose answer came so late that the batches of what it has are forgotten. */
+static void
+a_window_opens_when_all_in_it_is_acknowledged(void **state)
+{
+	World world = {0};
+	const RaftMessage *message;
+	uint64_t last;
+
+	(void) state;
+	lead_three(&world);
+	receive(&world,
+			(RaftMessage){.kind = MESSAGE_APPEND_ANSWER, .from = A, .term = 4, .index = 11});
+	receive(&world,
+			(RaftMessage){.kind = MESSAGE_APPEND_ANSWER, .from = B, .term = 4, .index = 11});
+	/* More than the window, and more batches than there is room to remember; B keeps up. */
+	for (uint64_t i = 12; i < 12 + 2 * SPANS; i++)
+	{
+		step(&world, PROPOSE);
+		step(&world, APPENDED(i, 6000 + (i - 11) * 1000));
+		step(&world, FLUSHED(6000 + (i - 11) * 1000));
+		step(&world, (RaftEvent){.kind = RAFT_TURN});
+		receive(&world,
+				(RaftMessage){.kind = MESSAGE_APPEND_ANSWER, .from = B, .term = 4, .index = i});
+	}
+	last = world.raft.progress[1].next - 1;
+	assert_true(world.raft.progress[1].id == A && last < 20);
+	step(&world, (RaftEvent){.kind = RAFT_TURN});
+	assert_null(said(&world, MESSAGE_APPEND, A));
+	receive(&world,
+			(RaftMessage){.kind = MESSAGE_APPEND_ANSWER, .from = A, .term = 4, .index = last});
+	step(&world, (RaftEvent){.kind = RAFT_TURN});
+	message = said(&world, MESSAGE_APPEND, A);
+	assert_non_null(message);
+	assert_int_equal(message->index, last);
+	assert_true(message->last_index > last);
+}
+
 static void
 a_conflict_is_void_and_what_replaces_it_is_acknowledged_by_position(void **state)
 {
@@ -662,6 +699,7 @@ main(void)
 		cmocka_unit_test(a_pre_vote_changes_no_term),
 		cmocka_unit_test(who_hears_a_leader_gives_no_vote),
 		cmocka_unit_test(a_majority_of_others_commits_without_this_disk),
+		cmocka_unit_test(a_window_opens_when_all_in_it_is_acknowledged),
 		cmocka_unit_test(a_conflict_is_void_and_what_replaces_it_is_acknowledged_by_position),
 		cmocka_unit_test(a_conflict_with_the_first_term_that_is_known_needs_the_state),
 		cmocka_unit_test(a_read_waits_for_a_round_of_its_own),

@@ -144,6 +144,9 @@ move_on(Raft *raft, RaftProgress *progress, uint64_t match, RaftUpdate *update)
 	if (batches > 0)
 		progress->acked_end = raft_span(raft, batches - 1)->end;
 	progress->sent_end = Max(progress->sent_end, progress->acked_end);
+	/* Nothing is under way, whatever the batches of what was sent are: they may be forgotten. */
+	if (progress->match + 1 == progress->next)
+		progress->acked_end = progress->sent_end;
 	if (!news)
 		return;
 	raft_count_commit(raft, update);

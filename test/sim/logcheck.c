@@ -215,6 +215,8 @@ push_record(World *world, Member *member, LogRecord record, const uint8_t *paylo
 	record.payload = keep_payload(&world->check, payload, record.length);
 	if (record.length >= sizeof(EntryHeader))
 		memcpy(&record.id, payload, sizeof(record.id));
+	if (log->count == 0 || log->records[log->count - 1].term != record.term)
+		log->term_first_end = record.position_end;
 	log->records[log->count++] = record;
 	log->last_index = record.index;
 	note_change(world, member, &record);
@@ -336,6 +338,25 @@ check_first_commit(World *world, Member *member)
 				  world->check.count, term);
 }
 
+/* What walwriter publishes of a leader is not below its floor, the end of the first entry of its term. */
+static void
+check_floor(World *world, Member *member)
+{
+	MemberLog *log = &member->log;
+	uint64_t committed = atomic_load(&member->shm->positions->committed_by_flush);
+
+	if (committed == log->committed_by_flush)
+		return;
+	log->committed_by_flush = committed;
+	if (member->control.role == ROLE_LEADER && log->count > 0 &&
+		log->records[log->count - 1].term == member->control.term &&
+		committed < log->term_first_end)
+		sim_violation(world, member, "nothing is published below the floor",
+					  "position %" PRIu64 " is, and the first entry of term %" PRIu64
+					  " ends at %" PRIu64,
+					  committed, member->control.term, log->term_first_end);
+}
+
 /*
  * The commit position has moved: of the records up to it, those that no later one up to it voids
  * are committed.
@@ -397,6 +418,7 @@ logcheck_look(World *world, Member *member)
 	if (flushed != log->flushed)
 		sim_tell(world, member, SIM_FLUSHED, flushed, 0);
 	log->flushed = flushed;
+	check_floor(world, member);
 	take_commit(world, member);
 }
 
@@ -422,7 +444,7 @@ logcheck_begin(World *world, Member *member, const InitialEntry *entries, uint32
 
 /* Everything before it is void; what follows it lies behind it. */
 void
-logcheck_installed(World *world, Member *member, const LogBegin *begin)
+logcheck_installed(World *world, Member *member, const LogBegin *begin, uint64_t applied)
 {
 	MemberLog *log = &member->log;
 	uint32_t kept = 0;
@@ -436,10 +458,11 @@ logcheck_installed(World *world, Member *member, const LogBegin *begin)
 					  "a state of entry %" PRIu64 " of term %" PRIu64
 					  " is installed, which is not committed",
 					  begin->index, begin->term);
-	if (begin->index < log->begin.index || begin->position < log->begin.position)
+	if (begin->index <= applied || begin->position < log->begin.position)
 		sim_violation(world, member, "states go forward",
-					  "entry %" PRIu64 " is installed after entry %" PRIu64, begin->index,
-					  log->begin.index);
+					  "a state of entry %" PRIu64 " is installed where entry %" PRIu64
+					  " is applied",
+					  begin->index, applied);
 	log->begin = *begin;
 	for (uint32_t i = 0; i < log->count; i++)
 	{
@@ -484,7 +507,7 @@ logcheck_started(World *world, Member *member)
 	const NodeRecovered *found = member->shm->recovered;
 	MemberLog *log = &member->log;
 
-	logcheck_installed(world, member, &found->log_begin);
+	logcheck_installed(world, member, &found->log_begin, 0);
 	if (found->log_end < log->flushed)
 		sim_violation(world, member, "nothing flushed is lost",
 					  "the log ends at %" PRIu64 ", but was flushed up to %" PRIu64, found->log_end,
@@ -511,6 +534,7 @@ logcheck_started(World *world, Member *member)
 	log->committed = 0;
 	log->committed_count = 0;
 	log->committed_index = log->begin.index;
+	log->committed_by_flush = atomic_load(&member->shm->positions->committed_by_flush);
 	take_commit(world, member);
 }
 

@@ -18,7 +18,7 @@ $(BUILD)/test/sim/test_wal_crash: $(BUILD)/test/sim/test_wal_crash.o $(BUILD)/te
 	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ -lm
 
 # ---- whole clusters: doc/simulator.md ----
-SIMULATOR_OBJS := $(addprefix $(BUILD)/test/sim/,simulator.o world.o member.o client.o workload.o chaos.o model.o \
+SIMULATOR_OBJS := $(addprefix $(BUILD)/test/sim/,simulator.o world.o member.o observe.o client.o workload.o chaos.o model.o \
 	logcheck.o said.o network.o transfer.o trace.o simdisk.o)
 
 $(BUILD)/test/sim/simulator: $(SIMULATOR_OBJS) $(BUILD)/librusd.a
@@ -69,11 +69,15 @@ check-sim-compilers:
 	@for compiler in gcc clang; do build/$$compiler/test/sim/simulator --seeds 32 --first 900001 | grep hash; done | sort | \
 		uniq -c | awk '{ print } END { same = NR == 1; print same + 0 " passed, " 1 - same " failed"; exit !same }'
 
+check-sim-long:
+	+@$(MAKE) --no-print-directory check-sim SEEDS=20000
+
 check-sim-wal: $(BUILD)/test/sim/test_wal_crash
 	@test/run-tap -t 1800 "$< --seeds $(or $(SEEDS),1000)"
 
 check-sim-wal-long: $(BUILD)/test/sim/test_wal_crash
 	@test/run-tap -t 3600 "$< --seeds 200000"
 
-.PHONY: check-sim check-sim-raft check-scenarios check-mutations-core check-mutations check-sim-compilers check-sim-wal check-sim-wal-long
+.PHONY: check-sim check-sim-long check-sim-raft check-scenarios check-mutations-core check-mutations check-sim-compilers check-sim-wal check-sim-wal-long
+CHECK_LONG_TARGETS += check-sim-long check-mutations
 CHECK_TARGETS += check-sim check-sim-raft check-scenarios check-mutations-core check-sim-wal

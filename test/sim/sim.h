@@ -8,6 +8,7 @@
  *
  *	  world.c		events, time, which actor runs when
  *	  member.c		the life of a member: start, death, its actors' steps
+ *	  observe.c		what a member shows after a step
  *	  network.c		messages between members
  *	  transfer.c	state snapshots between them
  *	  chaos.c		faults: which, when, to whom
@@ -107,7 +108,9 @@ typedef struct MemberLog
 	uint64_t committed_index; /* what follows from it */
 	uint64_t flushed;         /* as last seen */
 	uint64_t last_index;
-	LogBegin begin;      /* of an installed snapshot */
+	uint64_t term_first_end;     /* end of the first entry of the last term in it */
+	uint64_t committed_by_flush; /* as last seen */
+	LogBegin begin;              /* of an installed snapshot */
 	uint64_t changes[4]; /* indexes of changes of the configuration that are not committed */
 	uint32_t change_count;
 	/* what the member has told others, in all its lives */
@@ -165,7 +168,8 @@ extern uint64_t logcheck_find(const World *world, const RequestId *id);
 extern void logcheck_configuration(World *world, Member *member);
 extern void logcheck_changes(World *world, Member *member, uint64_t commit_index);
 /* A snapshot was installed: the log begins behind it. */
-extern void logcheck_installed(World *world, Member *member, const LogBegin *begin);
+extern void logcheck_installed(World *world, Member *member, const LogBegin *begin,
+							   uint64_t applied);
 /* A checkpoint with that applied index counts: its log must be flushed. */
 extern void logcheck_checkpoint(World *world, Member *member, uint64_t index);
 /* Another member leads, or a role changed. */
@@ -436,6 +440,8 @@ extern PageAccess member_access(Member *member, uint32_t slot);
 extern void member_stop(Member *member, uint32_t step);
 /* One step of one actor, and what follows from it. */
 extern void member_run(Member *member, uint32_t actor);
+/* observe.c: after a step of that actor. */
+extern void observe(Member *member, uint32_t actor);
 extern uint64_t member_clock(const Member *member);
 extern void member_set_clock_rate(Member *member, uint64_t rate);
 extern const char *member_role(const Member *member);

@@ -70,7 +70,10 @@ check-sim-compilers:
 		uniq -c | awk '{ print } END { same = NR == 1; print same + 0 " passed, " 1 - same " failed"; exit !same }'
 
 check-sim-long:
-	+@$(MAKE) --no-print-directory check-sim SEEDS=20000
+	+@$(MAKE) --no-print-directory check-sim SEEDS=10000
+
+check-sim-raft-long:
+	+@$(MAKE) --no-print-directory check-sim-raft SEEDS=20000
 
 check-sim-wal: $(BUILD)/test/sim/test_wal_crash
 	@test/run-tap -t 1800 "$< --seeds $(or $(SEEDS),1000)"
@@ -78,6 +81,6 @@ check-sim-wal: $(BUILD)/test/sim/test_wal_crash
 check-sim-wal-long: $(BUILD)/test/sim/test_wal_crash
 	@test/run-tap -t 3600 "$< --seeds 200000"
 
-.PHONY: check-sim check-sim-long check-sim-raft check-scenarios check-mutations-core check-mutations check-sim-compilers check-sim-wal check-sim-wal-long
-CHECK_LONG_TARGETS += check-sim-long check-mutations
+.PHONY: check-sim check-sim-long check-sim-raft check-sim-raft-long check-scenarios check-mutations-core check-mutations check-sim-compilers check-sim-wal check-sim-wal-long
+CHECK_LONG_TARGETS += check-sim-long check-sim-raft-long check-mutations
 CHECK_TARGETS += check-sim check-sim-raft check-scenarios check-mutations-core check-sim-wal

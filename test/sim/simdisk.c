@@ -440,7 +440,8 @@ sim_sync_dir(FileOps *self, const char *name)
 	for (size_t i = 0; i < done; i++)
 		apply_change(&disk->durable, &disk->changes[i]);
 	disk->change_count -= done;
-	memmove(disk->changes, disk->changes + done, disk->change_count * sizeof(SimChange));
+	if (done > 0)
+		memmove(disk->changes, disk->changes + done, disk->change_count * sizeof(SimChange));
 	return 0;
 }
 

@@ -178,7 +178,7 @@ raft_receive_snapshot(Raft *raft, const RaftMessage *message, RaftUpdate *update
 		acknowledge(raft, raft->commit_index, 0, raft_durable_at(raft, raft->commit_index), update);
 		return;
 	}
-	if (raft->snapshot.installing != 0)
+	if (raft->snapshot.installing != 0 && !FAULT(snapshots_in_succession))
 		return;
 	raft->snapshot.from = message->from;
 	raft->snapshot.index = message->index;

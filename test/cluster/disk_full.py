@@ -122,10 +122,13 @@ def with_tmpfs(program, scene=None, size=SIZE_MIB):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--server", required=True)
+    p.add_argument("--from-inside", action="store_true", help="the very small disk that is put right from inside, and nothing else")
     args = p.parse_args()
     tap = Tap()
-    tap.run("a full disk of %d MiB" % SIZE_MIB, with_tmpfs, args.server)
-    tap.run("a full disk of 45 MiB is put right from inside", with_tmpfs, args.server, from_inside, 45)
+    if args.from_inside:
+        tap.run("a full disk of 45 MiB is put right from inside", with_tmpfs, args.server, from_inside, 45)
+    else:
+        tap.run("a full disk of %d MiB" % SIZE_MIB, with_tmpfs, args.server)
     tap.end()
 
 

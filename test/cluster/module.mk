@@ -23,7 +23,7 @@ check-processes: $(BUILD)/rusd
 	@test/run-tap $(if $(V),-v) "test/cluster/processes.py --server $(BUILD)/rusd" "test/cluster/disk_full.py --server $(BUILD)/rusd" \
 		"test/cluster/full_cache.py --server $(BUILD)/rusd" "test/cluster/large_answer.py --server $(BUILD)/rusd"
 
-# Not in make check: one run in four finds the node refusing writes for good (README here).
+# Not in make check: at times the node goes on refusing writes (README here).
 check-disk-full-long: $(BUILD)/rusd
 	@test/run-tap $(if $(V),-v) "test/cluster/disk_full.py --server $(BUILD)/rusd --from-inside"
 check-crash-long:

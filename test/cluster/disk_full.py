@@ -16,6 +16,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from node import Client, Node, Tap, check, error_of, wait_until         # noqa: E402
 
 SIZE_MIB = 64
+# Three segments and little more; and one that fills at another place of the segment.
+INSIDE_MIB = (40, 45)
 CLEAR = ("RESOURCE_EXHAUSTED", "UNAVAILABLE", "UNKNOWN")
 
 
@@ -122,13 +124,11 @@ def with_tmpfs(program, scene=None, size=SIZE_MIB):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--server", required=True)
-    p.add_argument("--from-inside", action="store_true", help="the very small disk that is put right from inside, and nothing else")
     args = p.parse_args()
     tap = Tap()
-    if args.from_inside:
-        tap.run("a full disk of 45 MiB is put right from inside", with_tmpfs, args.server, from_inside, 45)
-    else:
-        tap.run("a full disk of %d MiB" % SIZE_MIB, with_tmpfs, args.server)
+    tap.run("a full disk of %d MiB" % SIZE_MIB, with_tmpfs, args.server)
+    for size in INSIDE_MIB:
+        tap.run("a full disk of %d MiB is put right from inside" % size, with_tmpfs, args.server, from_inside, size)
     tap.end()
 
 

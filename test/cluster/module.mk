@@ -23,13 +23,10 @@ check-processes: $(BUILD)/rusd
 	@test/run-tap $(if $(V),-v) "test/cluster/processes.py --server $(BUILD)/rusd" "test/cluster/disk_full.py --server $(BUILD)/rusd" \
 		"test/cluster/full_cache.py --server $(BUILD)/rusd" "test/cluster/large_answer.py --server $(BUILD)/rusd"
 
-# Not in make check: at times the node goes on refusing writes (README here).
-check-disk-full-long: $(BUILD)/rusd
-	@test/run-tap $(if $(V),-v) "test/cluster/disk_full.py --server $(BUILD)/rusd --from-inside"
 check-crash-long:
 	+@$(MAKE) --no-print-directory check-crash ROUNDS=1000
 check-backends-long:
 	+@$(MAKE) --no-print-directory check-backends KILLS=10000
-.PHONY: check-crash check-backends check-processes check-crash-long check-backends-long check-disk-full-long
+.PHONY: check-crash check-backends check-processes check-crash-long check-backends-long
 CHECK_TARGETS += check-crash check-backends check-processes
-CHECK_LONG_TARGETS += check-crash-long check-backends-long check-disk-full-long
+CHECK_LONG_TARGETS += check-crash-long check-backends-long

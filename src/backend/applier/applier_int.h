@@ -92,6 +92,7 @@ struct Applier
 	uint64_t holders_looked_ns;
 	uint64_t checkpoint_asked; /* ShmRequests.checkpoint_wanted that the last request of ours made;
 								  0: none */
+	uint64_t given_back; /* durable_root after which pages were last taken back for a full disk */
 	DefragmentState defragment;
 	uint32_t defragment_passes;
 	uint64_t defragment_end; /* pages_end when the pass began */

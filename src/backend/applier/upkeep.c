@@ -134,6 +134,23 @@ make_room(Applier *applier)
 	return changed;
 }
 
+/* The file is cut behind the pages in use: on a full disk those that a checkpoint has let go of no
+ * longer count at once. */
+static bool
+give_back(Applier *applier)
+{
+	uint64_t durable =
+		atomic_load_explicit(&applier->shm->positions->durable_root, memory_order_acquire);
+
+	if (durable == applier->given_back || !shm_disk_is_full(applier->shm))
+		return false;
+	applier->given_back = durable;
+	if (!store_make_room(applier->store, 0))
+		return false;
+	store_publish_counts(applier->store);
+	return true;
+}
+
 void
 defragment_begin(Applier *applier, const EntryHeader *header)
 {
@@ -290,6 +307,7 @@ upkeep_step(Applier *applier, bool *did)
 	Status status = RUSD_OK;
 
 	*did |= make_room(applier);
+	*did |= give_back(applier);
 	if (applier->lacking > 0)
 		return room_step(applier, did);
 	if (applier->defragment != DEFRAGMENT_NONE)

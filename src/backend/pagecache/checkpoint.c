@@ -29,7 +29,9 @@
 #define RETRY_NS UINT64_C(1000000000)
 /* The first time walwriter is given time to let go of the spare segment. */
 #define RETRY_SOON_NS UINT64_C(100000000)
-/* Of blocks for the data file, while there is room: so many pages at once. */
+/* Blocks for the data file, while there is room: a part of what is in use at once, within bounds. */
+#define GROW_PART 4
+#define GROW_PAGES_LEAST 128
 #define GROW_PAGES 2048
 
 typedef enum CheckpointPhase
@@ -60,9 +62,10 @@ struct Checkpointer
 	uint64_t retry_ns;     /* not before, after a lack of room */
 	uint64_t log_position; /* of the last one's root */
 	uint32_t failures;     /* in a row, for lack of room */
-	uint64_t reserve;    /* pages that the file must have blocks for beyond those in use; 0: off */
-	uint64_t grown;      /* pages that it has blocks for */
-	uint64_t grow_at_ns; /* after a lack of room: not before */
+	uint64_t reserve;     /* pages that the file must have blocks for beyond those in use; 0: off */
+	uint64_t grown;       /* pages that it has blocks for */
+	uint64_t grow_at_ns;  /* after a lack of room: not before */
+	uint64_t durable_end; /* end of the pages of the newest durable checkpoint, or somewhat more */
 	/* Generation whose files go when nobody reads its pages any more. */
 	uint64_t old_generation;
 	bool has_old;
@@ -72,8 +75,8 @@ struct Checkpointer
 	RootState root;
 	uint64_t root_log_position;
 	uint64_t bits;
-	uint64_t next; /* page to look at */
-	uint64_t used_end;
+	uint64_t next;     /* page to look at */
+	uint64_t used_end; /* of the pages seen so far */
 	uint64_t written;  /* pages, for the log */
 	uint64_t unsynced; /* pages since the last sync */
 	ControlRecord new_record;
@@ -122,6 +125,7 @@ checkpointer_create(Shm *shm, FileOps *fs, const ClockOps *clock, uint64_t inter
 	status = checkpointer->run == NULL ? RUSD_NO_MEMORY : control_read(fs, &checkpointer->record);
 	if (status == RUSD_OK)
 	{
+		checkpointer->durable_end = checkpointer->record.root.pages_end;
 		checkpointer->file = open_data_file(fs, checkpointer->record.generation);
 		status = fs_status(Min(checkpointer->file, 0));
 	}
@@ -174,6 +178,19 @@ pages_to_have(const Checkpointer *checkpointer, uint64_t ahead)
 
 	shm_root_read(checkpointer->shm, &root);
 	return Min(frames, Max(root.pages_end, frames - root.frames_free + ahead));
+}
+
+/* How far ahead the file is made to grow, and is kept: on a full disk no further than it must be, for
+ * the log lacks what the file has. */
+static uint64_t
+pages_ahead(const Checkpointer *checkpointer)
+{
+	uint64_t used = pages_to_have(checkpointer, 0);
+
+	if (shm_disk_is_full(checkpointer->shm))
+		return checkpointer->reserve;
+	return checkpointer->reserve +
+		   Min(Max(used / GROW_PART, (uint64_t) GROW_PAGES_LEAST), (uint64_t) GROW_PAGES);
 }
 
 /* Gives the file blocks up to page end; contents stay.  0 or -errno. */
@@ -229,6 +246,40 @@ publish_limit(Checkpointer *checkpointer, uint64_t limit)
 	}
 }
 
+/*
+ * Cuts the file behind the last page that anybody needs: the newest checkpoint, or a reader of an
+ * older root whose page has never been loaded.
+ */
+static Status
+cut_file(Checkpointer *checkpointer)
+{
+	FileOps *fs = checkpointer->fs;
+	int64_t size = fs->size(fs, checkpointer->file);
+	uint64_t pages;
+	uint64_t frames = checkpointer->shm->layout.frame_count;
+	uint64_t least = checkpointer->durable_end;
+
+	if (size < 0)
+		return RUSD_IO;
+	if (checkpointer->reserve != 0)
+		least = Max(least, pages_to_have(checkpointer, pages_ahead(checkpointer)));
+	for (pages = ((uint64_t) size + PAGE_BYTES - 1) / PAGE_BYTES; pages > least; pages--)
+	{
+		uint32_t state;
+
+		if (pages > frames)
+			continue;
+		state = atomic_load_explicit(&checkpointer->shm->page_meta[pages - 1].state,
+									 memory_order_acquire);
+		if (state == PAGE_ABSENT || state == PAGE_LOADING)
+			break;
+	}
+	if (pages * PAGE_BYTES >= (uint64_t) size)
+		return RUSD_OK;
+	checkpointer->grown = Min(checkpointer->grown, pages);
+	return fs_status(fs->truncate(fs, checkpointer->file, pages * PAGE_BYTES));
+}
+
 /* At each turn between checkpoints. */
 static Status
 keep_room(Checkpointer *checkpointer)
@@ -236,9 +287,16 @@ keep_room(Checkpointer *checkpointer)
 	uint64_t needed;
 	uint64_t now;
 	int64_t result;
+	Status status;
 
 	if (checkpointer->reserve == 0)
 		return RUSD_OK;
+	if (shm_disk_is_full(checkpointer->shm))
+	{
+		status = cut_file(checkpointer);
+		if (status != RUSD_OK)
+			return status;
+	}
 	needed = pages_to_have(checkpointer, checkpointer->reserve);
 	if (checkpointer->grown >= needed)
 	{
@@ -248,9 +306,7 @@ keep_room(Checkpointer *checkpointer)
 	now = checkpointer->clock->monotonic_ns(checkpointer->clock);
 	if (now < checkpointer->grow_at_ns)
 		return RUSD_OK;
-	result =
-		grow_to(checkpointer,
-				pages_to_have(checkpointer, Max(checkpointer->reserve, (uint64_t) GROW_PAGES)));
+	result = grow_to(checkpointer, pages_to_have(checkpointer, pages_ahead(checkpointer)));
 	if (fs_status(result) == RUSD_NO_ROOM)
 		result = grow_to(checkpointer, needed);
 	if (fs_status(result) == RUSD_NO_ROOM)
@@ -522,41 +578,6 @@ take_incoming(Checkpointer *checkpointer)
 /* ---- the control record, and what follows from it
  * ---------------------------------------------------------- */
 
-/*
- * Cuts the file behind the last page that anybody needs: this checkpoint, or a reader of an older
- * root whose page has never been loaded.
- */
-static Status
-cut_file(Checkpointer *checkpointer, uint64_t used_end)
-{
-	FileOps *fs = checkpointer->fs;
-	int64_t size = fs->size(fs, checkpointer->file);
-	uint64_t pages;
-	uint64_t frames = checkpointer->shm->layout.frame_count;
-	uint64_t least = used_end;
-
-	if (size < 0)
-		return RUSD_IO;
-	if (checkpointer->reserve != 0)
-		least = Max(least,
-					pages_to_have(checkpointer, Max(checkpointer->reserve, (uint64_t) GROW_PAGES)));
-	for (pages = ((uint64_t) size + PAGE_BYTES - 1) / PAGE_BYTES; pages > least; pages--)
-	{
-		uint32_t state;
-
-		if (pages > frames)
-			continue;
-		state = atomic_load_explicit(&checkpointer->shm->page_meta[pages - 1].state,
-									 memory_order_acquire);
-		if (state == PAGE_ABSENT || state == PAGE_LOADING)
-			break;
-	}
-	if (pages * PAGE_BYTES >= (uint64_t) size)
-		return RUSD_OK;
-	checkpointer->grown = Min(checkpointer->grown, pages);
-	return fs_status(fs->truncate(fs, checkpointer->file, pages * PAGE_BYTES));
-}
-
 /* The control record names the file of another generation. */
 static void
 change_file(Checkpointer *checkpointer)
@@ -606,8 +627,9 @@ finish(Checkpointer *checkpointer)
 	checkpointer->phase = PHASE_IDLE;
 	checkpointer->failures = 0;
 	atomic_store_explicit(&shm->requests->spare_wanted, 0, memory_order_release);
+	checkpointer->durable_end = checkpointer->used_end;
 	if (!is_install)
-		status = cut_file(checkpointer, checkpointer->used_end);
+		status = cut_file(checkpointer);
 	atomic_store_explicit(&shm->requests->checkpoint_done, checkpointer->wanted,
 						  memory_order_release);
 	/* Pages can be used again, segments removed. */
@@ -675,7 +697,7 @@ no_room(Checkpointer *checkpointer)
 	}
 	/* What this one has written behind the pages of the one before must not be in the way of the
 	 * next, whose pages may be others. */
-	return cut_file(checkpointer, checkpointer->record.root.pages_end);
+	return cut_file(checkpointer);
 }
 
 Status

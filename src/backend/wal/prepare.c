@@ -74,6 +74,7 @@ static Status finish_segment(WalSupply *supply);
 static Status finish_spare(WalSupply *supply);
 static Status give_name(WalSupply *supply, const char *name);
 static void publish_ready(WalSupply *supply, uint64_t sequence, uint32_t salt);
+static void drop_file(WalSupply *supply);
 static void no_room(WalSupply *supply);
 static size_t removable(const WalSupply *supply);
 static Status remove_oldest(WalSupply *supply);
@@ -275,18 +276,19 @@ spare_is_wanted(const WalSupply *supply)
 static bool
 may_give_up_spare(const WalSupply *supply)
 {
-	return supply->has_spare && spare_is_wanted(supply) &&
+	return (supply->has_spare || supply->file >= 0) && spare_is_wanted(supply) &&
 		   atomic_load_explicit(&supply->shm->segments->ready_end, memory_order_relaxed) >
 			   supply->current + 1;
 }
 
-/* For the checkpoint, without which no segment is ever removed. */
+/* For the checkpoint, without which no segment is ever removed.  One that is being filled goes too. */
 static Status
 give_up_spare(WalSupply *supply)
 {
 	FileOps *fs = supply->fs;
 	int result = fs->unlink(fs, WAL_SPARE_NAME);
 
+	drop_file(supply);
 	if (result < 0 && result != -ENOENT)
 		return fs_status(result);
 	supply->has_spare = false;
@@ -307,7 +309,8 @@ may_fill(const WalSupply *supply, Wanted wanted, bool busy)
 
 	if (supply->retry_at != 0 && supply->clock->monotonic_ns(supply->clock) < supply->retry_at)
 		return false;
-	if (!busy)
+	/* Without room writes wait for it, and what little is let through sets no pace. */
+	if (!busy || atomic_load_explicit(&shm->segments->no_room, memory_order_relaxed) != 0)
 		return true;
 	used = atomic_load_explicit(&shm->positions->flushed, memory_order_relaxed) %
 		   shm->layout.wal_segment_bytes;
@@ -476,9 +479,9 @@ publish_ready(WalSupply *supply, uint64_t sequence, uint32_t salt)
 	latch_set(&supply->shm->latches[PROC_RAFT]);
 }
 
-/* Gives back what the attempt has taken, and tells raft, which refuses proposals from now on. */
+/* Gives back what is being filled. */
 static void
-no_room(WalSupply *supply)
+drop_file(WalSupply *supply)
 {
 	FileOps *fs = supply->fs;
 
@@ -487,6 +490,13 @@ no_room(WalSupply *supply)
 	supply->file = -1;
 	supply->filled = 0;
 	(void) fs->unlink(fs, WAL_PREPARE_NAME);
+}
+
+/* Raft is told, and refuses proposals from now on. */
+static void
+no_room(WalSupply *supply)
+{
+	drop_file(supply);
 	supply->retry_at = supply->clock->monotonic_ns(supply->clock) + RETRY_NS;
 	atomic_store_explicit(&supply->shm->segments->no_room, 1, memory_order_release);
 }

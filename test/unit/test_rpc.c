@@ -635,6 +635,94 @@ test_without_quorum(void **state)
 	expect_failure(clients[0], RUSD_TIMEOUT);
 }
 
+/* Raft's answer to the question for a read index that is in the ring; returns false if there is none. */
+static bool
+answer_read_index(Status status, uint64_t index)
+{
+	uint8_t bytes[PROPOSAL_PIECE_MAX];
+	ProposalPiece piece;
+	Reply reply;
+
+	if (proposal_take(fixture->shm, fixture->slot, &piece, bytes) != RUSD_OK)
+		return false;
+	assert_int_equal(piece.kind, ENTRY_READ_INDEX);
+	assert_int_equal(piece.total_length, sizeof(EntryHeader));
+	reply = (Reply){.sequence = piece.sequence,
+					.generation = atomic_load_explicit(
+						&fixture->shm->heads[fixture->slot].generation, memory_order_relaxed),
+					.status = (uint32_t) status,
+					.value = index};
+	reply_put(fixture->shm, fixture->shm->raft_replies, fixture->slot, &reply);
+	return true;
+}
+
+/* RAFT-20, RAFT-22: reads that have come in share a round, later ones the next; each waits until its index is applied. */
+static void
+test_read_index(void **state)
+{
+	_Atomic uint64_t *applied = &fixture->shm->positions->applied_index;
+	_Atomic uint64_t *wanted = &fixture->shm->areas[fixture->slot]->applied_wanted;
+	Client *reads[4];
+	int i;
+
+	(void) state;
+	control.reads_are_local = 0;
+	control.voters_count = 3;
+	set_control();
+	reads[0] = begin_range("a", "", false);
+	reads[1] = begin_range("b", "", false);
+	turn();
+	assert_int_equal(rpc->writer.outstanding, 0);
+	rpc_rest(rpc);
+	assert_int_equal(rpc->writer.outstanding, 1);
+	reads[2] = begin_range("c", "", false);
+	turn();
+	rpc_rest(rpc);
+	assert_int_equal(rpc->writer.outstanding, 1);
+	assert_true(answer_read_index(RUSD_OK, atomic_load(applied) + 2));
+	turn();
+	for (i = 0; i < 3; i++)
+		assert_false(reads[i]->answered);
+	assert_int_equal(atomic_load(wanted), atomic_load(applied) + 2);
+	atomic_fetch_add(applied, 2);
+	turn();
+	assert_true(reads[0]->answered && reads[1]->answered);
+	assert_int_equal(atomic_load(wanted), 0);
+	assert_false(reads[2]->answered);
+	rpc_rest(rpc);
+	assert_true(answer_read_index(RUSD_OK, 1));
+	turn();
+	assert_true(reads[2]->answered);
+	assert_int_equal(rpc->writer.outstanding, 0);
+	for (i = 0; i < 3; i++)
+	{
+		assert_string_equal(reads[i]->text, "");
+		call_end(reads[i]);
+	}
+	/* No leader: nothing is asked. */
+	control.leader_id = 0;
+	set_control();
+	reads[3] = begin_range("d", "", false);
+	rpc_rest(rpc);
+	assert_false(answer_read_index(RUSD_OK, 1));
+	control.leader_id = MEMBER_ID + 1;
+	set_control();
+	turn();
+	rpc_rest(rpc);
+	assert_true(answer_read_index(RUSD_STOPPED, 0));
+	turn();
+	expect_failure(reads[3], RUSD_STOPPED);
+	/* A client that goes leaves nothing that wakes this backend for ever. */
+	reads[0] = begin_range("a", "", false);
+	rpc_rest(rpc);
+	assert_true(answer_read_index(RUSD_OK, atomic_load(applied) + 1));
+	turn();
+	assert_int_equal(atomic_load(wanted), atomic_load(applied) + 1);
+	call_end(reads[0]);
+	rpc_rest(rpc);
+	assert_int_equal(atomic_load(wanted), 0);
+}
+
 static void
 test_health(void **state)
 {
@@ -1339,6 +1427,7 @@ main(void)
 		TEST(test_metadata),
 		TEST_UNDECIDED(test_not_capable),
 		TEST(test_without_quorum),
+		TEST(test_read_index),
 		TEST(test_health),
 		TEST(test_refusals),
 		TEST(test_time_limits),

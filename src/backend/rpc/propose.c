@@ -57,8 +57,11 @@ take_replies(Rpc *rpc)
 
 	while (reply_take(&rpc->writer, &reply))
 	{
-		RpcCall *call = take_by_sequence(rpc, reply.sequence);
+		RpcCall *call;
 
+		if (unlikely(read_index_replied(rpc, &reply)))
+			continue;
+		call = take_by_sequence(rpc, reply.sequence);
 		if (call == NULL || call->net == NULL || call->answered)
 			reply_unpin(rpc, &reply);
 		if (call == NULL)

@@ -287,6 +287,7 @@ rpc_turn(Rpc *rpc, uint64_t now_ns)
 void
 rpc_rest(Rpc *rpc)
 {
+	read_index_begin(rpc);
 	proposal_wake(&rpc->writer);
 	snapshot_turn_end(rpc);
 }

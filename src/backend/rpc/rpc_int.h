@@ -89,7 +89,8 @@ struct RpcCall
 	RpcCall *older; /* all calls, by age */
 	RpcCall *newer;
 	uint64_t begun_ns;
-	uint64_t term; /* in which it began */
+	uint64_t term;       /* in which it began */
+	uint64_t read_round; /* of readindex.c, by which it may read; 0: none yet */
 	Proposal proposal;
 	/* Takes the reply; not called when the client is gone (its pin is taken back then by
 	 * propose.c). */
@@ -102,6 +103,17 @@ struct RpcCall
 };
 
 #define SEQUENCE_BUCKETS 256
+
+/* readindex.c: rounds are counted from 1, one is under way at a time. */
+typedef struct ReadRounds
+{
+	uint64_t wanted; /* the newest that a call waits for */
+	uint64_t begun;
+	uint64_t answered;
+	uint64_t sequence; /* of the question under way; 0: none */
+	uint64_t index;    /* what the newest answer was, */
+	Status status;     /* or why there was none */
+} ReadRounds;
 
 struct Rpc
 {
@@ -130,6 +142,7 @@ struct Rpc
 	/* propose.c */
 	ProposalWriter writer;
 	RpcCall *by_sequence[SEQUENCE_BUCKETS];
+	ReadRounds reads;
 	/* Where small proposals and answers are encoded; nothing in it outlives the function that wrote
 	 * it. */
 	alignas(16) uint8_t scratch[SMALL_ANSWER + 1024];
@@ -182,13 +195,20 @@ extern void snapshot_turn_end(Rpc *rpc);
  * then. RUSD_AGAIN: no pin is free, nothing was done. */
 extern Status snapshot_of_answer(Rpc *rpc, const Reply *reply, SharedSnapshot **result);
 /*
- * The newest state for a linearizable read (design, "A read").  RUSD_AGAIN: not now: call_wait.
+ * The newest state for a linearizable read (design, "A read"), or with serializable whatever is here; a call
+ * that keeps its snapshot is given one that it may keep.  RUSD_AGAIN: not now: call_wait.  RUSD_STOPPED: raft takes
+ * no questions any more.
  */
-extern Status snapshot_linearizable(Rpc *rpc, ControlState *control, SharedSnapshot **result);
-/* The same, or with serializable whatever is here; a call that keeps its snapshot is given one that
- * it may keep. */
 extern Status snapshot_for_read(RpcCall *call, bool serializable, ControlState *control,
 								SharedSnapshot **result);
+
+/* ---- readindex.c ---- */
+/* May this call read now what is applied?  RUSD_AGAIN: it will be told (call_wait); else why it may not. */
+extern Status read_index_reached(RpcCall *call);
+/* Asks raft, if a call waits for a round that has not begun: before the session sleeps. */
+extern void read_index_begin(Rpc *rpc);
+/* True: it was the answer to that. */
+extern bool read_index_replied(Rpc *rpc, const Reply *reply);
 
 /* ---- propose.c ---- */
 /*

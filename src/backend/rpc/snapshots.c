@@ -130,33 +130,40 @@ snapshot_of_answer(Rpc *rpc, const Reply *reply, SharedSnapshot **result)
 	return RUSD_OK;
 }
 
-Status
-snapshot_linearizable(Rpc *rpc, ControlState *control, SharedSnapshot **result)
+/*
+ * First the state, which is at least as new as anything that was acknowledged before this request came in
+ * if this member was the only voter at a moment after that; then the proof that it is.  Without that the
+ * proof is asked of raft, and comes first.
+ */
+static Status
+linearizable(RpcCall *call, ControlState *control, SharedSnapshot **result)
 {
-	Status status;
+	Rpc *rpc = call->rpc;
+	Status status = snapshot_current(rpc, result);
 
-	/*
-	 * First the state, which is at least as new as anything that was acknowledged before this
-	 * request came in if this member was the only voter at a moment after that; then the proof that
-	 * it is.
-	 */
-	status = snapshot_current(rpc, result);
 	if (status != RUSD_OK)
 		return status;
 	shm_control_read(rpc->shm, control);
-	return control->reads_are_local ? RUSD_OK : RUSD_AGAIN;
+	if (likely(control->reads_are_local))
+		return RUSD_OK;
+	status = read_index_reached(call);
+	return status == RUSD_OK ? snapshot_current(rpc, result) : status;
+}
+
+static Status
+serializable_state(Rpc *rpc, ControlState *control, SharedSnapshot **result)
+{
+	shm_control_read(rpc->shm, control);
+	return snapshot_current(rpc, result);
 }
 
 Status
 snapshot_for_read(RpcCall *call, bool serializable, ControlState *control, SharedSnapshot **result)
 {
-	Rpc *rpc = call->rpc;
-	Status status = snapshot_linearizable(rpc, control, result);
+	Status status = serializable ? serializable_state(call->rpc, control, result)
+								 : linearizable(call, control, result);
 
-	/* control and *result are set even so, unless no snapshot could be had. */
-	if (status == RUSD_AGAIN && serializable && rpc->current != NULL)
-		status = RUSD_OK;
-	if (status == RUSD_OK && call->keeps && !snapshot_may_keep(rpc, *result))
+	if (status == RUSD_OK && call->keeps && !snapshot_may_keep(call->rpc, *result))
 		return RUSD_AGAIN;
 	return status;
 }

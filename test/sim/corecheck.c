@@ -112,6 +112,7 @@ check_committed(Model *model, const Member *member, uint64_t index, const Entry 
 		if (entry->change.kind != 0)
 			model->committed_changes[model->committed_change_count++] = index;
 		model->counts.commits++;
+		lease_committed(model, index);
 	}
 	else if (known->term != entry->term || known->value != entry->value)
 		MODEL_FAIL(model,

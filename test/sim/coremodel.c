@@ -6,8 +6,6 @@
  */
 #include "coremodel.h"
 
-static void take_update(Model *model, Member *member, const Packet *packet);
-
 /* ---- packets ---------------------------------------------------------------------------------- */
 
 static void
@@ -197,6 +195,8 @@ model_reset(Model *model, uint64_t seed)
 	model->committed_count = 0;
 	model->committed_change_count = 0;
 	memset(model->leader_of_term, 0, sizeof(model->leader_of_term));
+	model->lease_behind[0] = 1;
+	memset(model->kept_alive, 0, sizeof(model->kept_alive));
 	memset(model->cut, 0, sizeof(model->cut));
 	model->next_value = 0;
 	model->loss = 0;
@@ -263,6 +263,7 @@ model_start(Model *model, Member *member)
 	start.applied_index = member->base_index;
 	member->applied_index = member->base_index;
 	member->read_to = member->base_record;
+	memset(&member->lease, 0, sizeof(member->lease));
 	memset(member->reads, 0, sizeof(member->reads));
 	if (raft_init(&member->raft, &start) != RUSD_OK)
 		MODEL_FAIL(model, "member %" PRIu64 " does not start", member->id);
@@ -336,8 +337,8 @@ add_entries(Model *model, Member *member, const Packet *packet)
 			member, (Record){.index = index, .entry = packet->entries[index - message->index - 1]});
 }
 
-static void
-take_update(Model *model, Member *member, const Packet *packet)
+void
+model_take_update(Model *model, Member *member, const Packet *packet)
 {
 	const RaftUpdate *update = &model->update;
 
@@ -355,6 +356,7 @@ take_update(Model *model, Member *member, const Packet *packet)
 	if (packet != NULL && update->append_count > 0)
 		add_entries(model, member, packet);
 	check_reads(model, member);
+	lease_take(model, member);
 	if (update->configured)
 		model->counts.changes++;
 	if (update->member_lost_log != 0)
@@ -376,7 +378,7 @@ model_step(Model *model, Member *member, const RaftEvent *event)
 {
 	raft_update_reset(&model->update);
 	raft_step(&member->raft, event, &model->update);
-	take_update(model, member, NULL);
+	model_take_update(model, member, NULL);
 }
 
 void
@@ -393,7 +395,7 @@ model_receive(Model *model, Member *member, size_t place)
 		}
 	raft_update_reset(&model->update);
 	raft_step(&member->raft, &event, &model->update);
-	take_update(model, member, packet);
+	model_take_update(model, member, packet);
 	free(packet);
 }
 
@@ -406,11 +408,22 @@ model_drop(Member *member, size_t place)
 Status
 model_propose(Model *model, Member *member, const RaftChange *change)
 {
-	RaftEvent event = {.kind = RAFT_PROPOSE, .change_count = change != NULL};
-	Record record = {0};
+	Entry entry = {0};
 
 	if (change != NULL)
-		event.changes[0] = record.entry.change = *change;
+		entry.change = *change;
+	return model_propose_entry(model, member, &entry);
+}
+
+Status
+model_propose_entry(Model *model, Member *member, const Entry *entry)
+{
+	RaftEvent event = {.kind = RAFT_PROPOSE,
+					   .term = entry->decided_term,
+					   .change_count = entry->change.kind != 0,
+					   .changes = {entry->change}};
+	Record record = {.entry = *entry};
+
 	raft_update_reset(&model->update);
 	raft_step(&member->raft, &event, &model->update);
 	if (model->update.propose_status == RUSD_OK)
@@ -421,7 +434,7 @@ model_propose(Model *model, Member *member, const RaftChange *change)
 		record.entry.term = model->update.propose_term;
 		record.entry.value = ++model->next_value;
 		core_log_add(member, record);
-		tell_change(text, sizeof(text), change);
+		tell_change(text, sizeof(text), &entry->change);
 		tell(model, "member %" PRIu64 " writes entry %" PRIu64 " of term %" PRIu64 "%s", member->id,
 			 record.index, record.entry.term, text);
 	}
@@ -440,7 +453,7 @@ model_read(Model *model, Member *member, bool again)
 	raft_step(&member->raft, &event, &model->update);
 	/* The step may have answered at once. */
 	member->reads[place].id = model->update.read_id;
-	take_update(model, member, NULL);
+	model_take_update(model, member, NULL);
 }
 
 void

@@ -8,10 +8,12 @@
  *
  *	  one leader a term; the same entry committed everywhere; no committed entry missing from the log of
  *	  a new leader, nor overwritten; no vote given twice in a term; nothing acknowledged that is not
- *	  durable; no read behind what was committed anywhere when it was asked.
+ *	  durable; no read behind what was committed anywhere when it was asked; no lease revoked that was
+ *	  kept alive by a later leader.
  *
  *		corelog.c		a member's log
  *		coremodel.c		members, what they do
+ *		corelease.c		a lease
  *		corecheck.c		what is checked
  *		coretell.c		what happens, in words
  *
@@ -39,6 +41,9 @@ typedef struct Entry
 	uint64_t term;
 	uint64_t value;
 	RaftChange change; /* kind 0: none */
+	/* The lease that it revokes, by what was decided in that term; 0: none */
+	uint64_t revokes;
+	uint64_t decided_term;
 } Entry;
 
 /* A record of a log: index 0 is a hard state. */
@@ -110,6 +115,15 @@ typedef struct Member
 		uint64_t needed;
 	} reads[READS];
 	uint32_t last_read;
+	struct
+	{
+		uint64_t asked;     /* RAFT_CONFIRM under way; 0: none, */
+		bool expires;       /* to let the lease expire, or else to keep it alive */
+		uint64_t seen_term; /* the highest that entries were committed in when it asked */
+		uint64_t decided;   /* the lease that has expired; 0: none */
+		uint64_t term;      /* when that was decided */
+		bool is_proposed;   /* and the entry is in the log */
+	} lease;
 	uint64_t votes[INDEX_MAX]; /* that left it, by term */
 	uint64_t finds_lost;       /* as leader: the member of which it has said that its log is lost */
 	Installation installations[INSTALLATIONS];
@@ -135,6 +149,8 @@ typedef struct ModelCounts
 	uint64_t changes;
 	uint64_t crashes;
 	uint64_t reads;
+	uint64_t kept_alive;
+	uint64_t revoked;
 } ModelCounts;
 
 typedef struct Model
@@ -149,6 +165,9 @@ typedef struct Model
 	uint64_t committed_changes[INDEX_MAX];
 	uint32_t committed_change_count;
 	uint64_t leader_of_term[INDEX_MAX];
+	/* There is one lease at a time; when it is revoked the next one is granted.  Which one, behind each entry: */
+	uint64_t lease_behind[INDEX_MAX];
+	uint64_t kept_alive[INDEX_MAX]; /* by lease: the term of the last leader that said so */
 	uint64_t next_value;
 	bool logs_may_be_lost;
 	bool cut[MEMBERS][MEMBERS]; /* from, to */
@@ -202,12 +221,16 @@ model_member(Model *model, uint64_t id)
 extern void model_start(Model *model, Member *member);
 /* Of what was not flushed, that many records stay, to the end of their batch. */
 extern void model_crash(Model *model, Member *member, size_t unsynced_records);
+/* What the last step gave out; packet: the message that it took, or NULL. */
+extern void model_take_update(Model *model, Member *member, const Packet *packet);
 extern void model_step(Model *model, Member *member, const RaftEvent *event);
 /* Takes that message of the inbox. */
 extern void model_receive(Model *model, Member *member, size_t place);
 extern void model_drop(Member *member, size_t place);
 /* RUSD_OK, or why it was refused. */
 extern Status model_propose(Model *model, Member *member, const RaftChange *change);
+/* That entry; decided_term: only in that term, as RaftEvent.term. */
+extern Status model_propose_entry(Model *model, Member *member, const Entry *entry);
 /* Again: instead of the one that it asked for last. */
 extern void model_read(Model *model, Member *member, bool again);
 extern void model_flush(Model *model, Member *member, uint64_t position);
@@ -220,6 +243,17 @@ extern void model_end_turn(Model *model, Member *member);
 extern Member *model_leader(Model *model);
 /* For whoever looks for the mistake. */
 extern void model_print(const Model *model, FILE *to);
+
+/* ---- corelease.c ------------------------------------------------------------------------------ */
+/* Whoever leads by its own belief is asked to keep the lease alive, or finds that its time is up; it confirms that it
+ * leads before it says or does anything. */
+extern void lease_ask(Model *model, Member *member, bool expires);
+/* What it has decided is proposed. */
+extern void lease_revoke(Model *model, Member *member);
+/* The reads of the update may confirm it. */
+extern void lease_take(Model *model, Member *member);
+/* That entry is committed for the first time. */
+extern void lease_committed(Model *model, uint64_t index);
 
 /* ---- corecheck.c ----------------------------------------------------------------------------- */
 /* It leaves the member. */

@@ -5,7 +5,8 @@
 #	make check-sim-raft             SEEDS=200 FIRST=1: the consensus core alone
 #	make check-scenarios            named scenarios of the core, told and compared
 #	make check-mutations-core       each mistake that lies in the core is caught there
-#	make check-mutations            each of these mistakes is caught (mutations.txt)
+#	make check-mutations            each mistake is caught where mutations.txt says
+#	make check-mutations-unit       those of them that a unit test catches
 #	make check-sim-compilers        gcc and clang give the same runs, step by step
 #	make check-sim-wal              SEEDS=1000
 #	make check-sim-wal-long         200,000 seeds
@@ -35,7 +36,7 @@ endif
 check-sim: $(SIMULATOR)
 	@$< --seeds $(or $(SEEDS),2000) --first $(FIRST) --jobs $(JOBS) $(if $(FAULT),--fault $(FAULT))
 
-CORE_OBJS := $(addprefix $(BUILD)/,test/sim/coremodel.o test/sim/corecheck.o test/sim/corelog.o test/sim/coretell.o \
+CORE_OBJS := $(addprefix $(BUILD)/,test/sim/coremodel.o test/sim/corecheck.o test/sim/corelease.o test/sim/corelog.o test/sim/coretell.o \
 	test/unit/check_failed.o $(patsubst %.c,%.o,$(wildcard src/backend/raft/*.c)))
 
 $(BUILD)/test/sim/test_raft_core: $(BUILD)/test/sim/test_raft_core.o $(CORE_OBJS)
@@ -59,9 +60,15 @@ endif
 check-mutations-core: $(CORE_MUTATIONS)
 	@test/run-tap -t 600 "$< --mutations"
 
+MUTATIONS_BUILD := $(if $(FAULTS),$(BUILD),$(BUILD)-faults)
+MUTATION_UNITS := $(addprefix $(MUTATIONS_BUILD)/test/unit/,$(sort $(shell sed -n 's/^[a-z_]* *\(test_[a-z_]*\):.*/\1/p' test/sim/mutations.txt)))
 check-mutations:
-	+@$(MAKE) --no-print-directory FAULTS=1 FAULT= $(BUILD)-faults/test/sim/simulator
-	@test/sim/mutations $(BUILD)-faults/test/sim/simulator $(FAULT)
+	+@$(MAKE) --no-print-directory FAULTS=1 FAULT= $(MUTATIONS_BUILD)/test/sim/simulator $(MUTATION_UNITS)
+	@test/sim/mutations $(MUTATIONS_BUILD) $(FAULT)
+
+check-mutations-unit:
+	+@$(MAKE) --no-print-directory FAULTS=1 FAULT= $(MUTATION_UNITS)
+	@test/sim/mutations --unit $(MUTATIONS_BUILD) $(FAULT)
 
 check-sim-compilers:
 	+@$(MAKE) --no-print-directory CC=gcc build/gcc/test/sim/simulator
@@ -81,6 +88,6 @@ check-sim-wal: $(BUILD)/test/sim/test_wal_crash
 check-sim-wal-long: $(BUILD)/test/sim/test_wal_crash
 	@test/run-tap -t 3600 "$< --seeds 200000"
 
-.PHONY: check-sim check-sim-long check-sim-raft check-sim-raft-long check-scenarios check-mutations-core check-mutations check-sim-compilers check-sim-wal check-sim-wal-long
+.PHONY: check-sim check-sim-long check-sim-raft check-sim-raft-long check-scenarios check-mutations-core check-mutations check-mutations-unit check-sim-compilers check-sim-wal check-sim-wal-long
 CHECK_LONG_TARGETS += check-sim-long check-sim-raft-long check-mutations
-CHECK_TARGETS += check-sim check-sim-raft check-scenarios check-mutations-core check-sim-wal
+CHECK_TARGETS += check-sim check-sim-raft check-scenarios check-mutations-core check-mutations-unit check-sim-wal

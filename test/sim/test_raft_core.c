@@ -112,6 +112,10 @@ do_one_thing(Model *model, Mood *mood, Member *member)
 		else
 			(void) model_end_snapshot(model, member, !mood->healing && sim_percent(random, 10));
 	}
+	else if (what < 94)
+		lease_ask(model, member, sim_percent(random, 30));
+	else if (what < 95)
+		lease_revoke(model, member);
 }
 
 /* That member is alone, and all others hear each other; 0: nobody is. */
@@ -338,9 +342,10 @@ print_counts(const Model *model, const Mood *mood)
 {
 	printf("# leaders %" PRIu64 ", commits %" PRIu64 ", snapshots %" PRIu64
 		   ", configurations %" PRIu64 ", crashes %" PRIu64 ", transfers %" PRIu64
-		   ", reads %" PRIu64 "\n",
+		   ", reads %" PRIu64 ", leases kept alive %" PRIu64 ", revoked %" PRIu64 "\n",
 		   model->counts.leaders, model->counts.commits, model->counts.snapshots,
-		   model->counts.changes, model->counts.crashes, mood->transfers, model->counts.reads);
+		   model->counts.changes, model->counts.crashes, mood->transfers, model->counts.reads,
+		   model->counts.kept_alive, model->counts.revoked);
 }
 
 /* Number of seeds that failed; if it does not go on, it ends with the first. */
@@ -384,7 +389,7 @@ static const struct
 	MUTATION(read_before_first_commit, 500), MUTATION(stale_read_after_pause, 500),
 	MUTATION(read_id_reused, 500),           MUTATION(change_used_at_append, 500),
 	MUTATION(second_change_early, 500),      MUTATION(older_snapshot_installed, 500),
-	MUTATION(snapshots_in_succession, 500),
+	MUTATION(snapshots_in_succession, 500),  MUTATION(deposed_leader_revokes, 500),
 #undef MUTATION
 };
 

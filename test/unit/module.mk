@@ -11,6 +11,7 @@
 #
 #	make check-unit                     all of them, "N passed, N failed"
 #	make check-unit UNIT="test_wal test_pagecache"     these only
+#	make check-mutations-unit           with a mistake switched in, the test that must notice it fails (test/sim/mutations.txt)
 #	make build/gcc/test/unit/test_wal   builds one, to run it by hand
 
 UNIT_TESTS :=
@@ -19,7 +20,7 @@ UNIT ?= $(UNIT_TESTS)
 UNIT_PROGRAMS := $(addprefix $(BUILD)/test/unit/,$(UNIT_TESTS))
 
 # What a test links: its own list of objects, or the whole library.
-unit_objects = $(addprefix $(BUILD)/,$($(1)_EXTRA)) \
+unit_objects = $(if $(FAULTS),$(BUILD)/test/unit/fault_chosen.o) $(addprefix $(BUILD)/,$($(1)_EXTRA)) \
 	$(if $($(1)_OBJS),$(addprefix $(BUILD)/,$($(1)_OBJS)),$(BUILD)/librusd.a)
 
 define UNIT_TEST_RULE

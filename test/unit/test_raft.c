@@ -578,6 +578,55 @@ a_read_waits_for_a_round_of_its_own(void **state)
 	assert_int_equal(world.update.reads[0].index, 11);
 }
 
+/* LEASE-23, LEASE-33 */
+static void
+a_leader_confirms_before_it_speaks_of_leases(void **state)
+{
+	World world = {0};
+	uint64_t id;
+
+	(void) state;
+	lead_three(&world);
+	receive(&world,
+			(RaftMessage){.kind = MESSAGE_APPEND_ANSWER, .from = A, .term = 4, .index = 11});
+	id = step(&world, (RaftEvent){.kind = RAFT_CONFIRM})->read_id;
+	assert_int_equal(world.update.read_count, 0);
+	step(&world, (RaftEvent){.kind = RAFT_TURN});
+	receive(&world, (RaftMessage){.kind = MESSAGE_HEARTBEAT_ANSWER,
+								  .from = A,
+								  .term = 4,
+								  .round = world.raft.round,
+								  .index = 11});
+	assert_int_equal(world.update.read_count, 1);
+	assert_int_equal(world.update.reads[0].read_id, id);
+	assert_int_equal(world.update.reads[0].index, 11);
+	/* Deposed before it was confirmed. */
+	id = step(&world, (RaftEvent){.kind = RAFT_CONFIRM})->read_id;
+	receive(&world, (RaftMessage){.kind = MESSAGE_HEARTBEAT, .from = A, .term = 5});
+	assert_int_equal(world.update.read_count, 1);
+	assert_int_equal(world.update.reads[0].read_id, id);
+	assert_int_equal(world.update.reads[0].index, 0);
+	/* A follower asks nobody: the answer would be another's. */
+	step(&world, (RaftEvent){.kind = RAFT_CONFIRM});
+	assert_int_equal(world.update.reads[0].index, 0);
+	assert_int_equal(world.update.message_count, 0);
+}
+
+static void
+what_a_leader_decided_gets_an_index_in_its_term_or_none(void **state)
+{
+	World world = {0};
+
+	(void) state;
+	lead_three(&world);
+	step(&world, (RaftEvent){.kind = RAFT_PROPOSE, .term = 3});
+	assert_int_equal(world.update.propose_status, RUSD_NO_LEADER);
+	assert_int_equal(world.raft.last_index, 11);
+	step(&world, (RaftEvent){.kind = RAFT_PROPOSE, .term = 4});
+	assert_int_equal(world.update.propose_status, RUSD_OK);
+	assert_int_equal(world.update.propose_index, 12);
+}
+
 static void
 a_member_that_lost_its_log_is_told_from_an_old_answer(void **state)
 {
@@ -703,6 +752,8 @@ main(void)
 		cmocka_unit_test(a_conflict_is_void_and_what_replaces_it_is_acknowledged_by_position),
 		cmocka_unit_test(a_conflict_with_the_first_term_that_is_known_needs_the_state),
 		cmocka_unit_test(a_read_waits_for_a_round_of_its_own),
+		cmocka_unit_test(a_leader_confirms_before_it_speaks_of_leases),
+		cmocka_unit_test(what_a_leader_decided_gets_an_index_in_its_term_or_none),
 		cmocka_unit_test(a_member_that_lost_its_log_is_told_from_an_old_answer),
 		cmocka_unit_test(a_member_that_refuses_what_it_had_has_lost_its_log),
 		cmocka_unit_test(a_change_is_in_use_when_it_is_committed),

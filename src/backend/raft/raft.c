@@ -12,6 +12,7 @@ static void step_tick(Raft *raft, const RaftEvent *event, RaftUpdate *update);
 static bool may_campaign(const Raft *raft);
 static void step_receive(Raft *raft, const RaftEvent *event, RaftUpdate *update);
 static bool take_term(Raft *raft, const RaftMessage *message, RaftUpdate *update);
+static bool is_of_another_term(const Raft *raft, const RaftEvent *event);
 static void step_propose(Raft *raft, const RaftEvent *event, RaftUpdate *update);
 static Status propose_change(Raft *raft, const RaftChange *change);
 static void step_appended(Raft *raft, const RaftEvent *event, RaftUpdate *update);
@@ -99,6 +100,9 @@ raft_step(Raft *raft, const RaftEvent *event, RaftUpdate *update)
 			break;
 		case RAFT_READ:
 			raft_read(raft, event, update);
+			break;
+		case RAFT_CONFIRM:
+			raft_confirm(raft, update);
 			break;
 		case RAFT_TRANSFER:
 			update->propose_status = raft_transfer(raft, event->member, update);
@@ -297,10 +301,21 @@ take_term(Raft *raft, const RaftMessage *message, RaftUpdate *update)
 	return false;
 }
 
+/*
+ * A leader may have been deposed, and elected again, between what it decided and this: another has led meanwhile, and
+ * may have promised the contrary.
+ */
+static bool
+is_of_another_term(const Raft *raft, const RaftEvent *event)
+{
+	return event->term != 0 && event->term != raft->hard_state.term &&
+		   !FAULT(deposed_leader_revokes);
+}
+
 static void
 step_propose(Raft *raft, const RaftEvent *event, RaftUpdate *update)
 {
-	if (unlikely(raft->role != ROLE_LEADER))
+	if (unlikely(raft->role != ROLE_LEADER || is_of_another_term(raft, event)))
 		update->propose_status = RUSD_NO_LEADER;
 	else if (unlikely(raft->transfer_to != 0 || !raft_span_room(raft)))
 		update->propose_status = RUSD_AGAIN;

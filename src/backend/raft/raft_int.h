@@ -110,6 +110,7 @@ extern void raft_drop_bounds(Raft *raft, RaftUpdate *update);
 
 /* ---- read.c ------------------------------------------------------------------------------- */
 extern void raft_read(Raft *raft, const RaftEvent *event, RaftUpdate *update);
+extern void raft_confirm(Raft *raft, RaftUpdate *update);
 extern void raft_receive_read(Raft *raft, const RaftMessage *message, RaftUpdate *update);
 extern void raft_confirm_reads(Raft *raft, RaftUpdate *update);
 /* It does not lead any more: who waits here shall ask again. */

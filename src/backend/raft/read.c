@@ -46,6 +46,18 @@ raft_read(Raft *raft, const RaftEvent *event, RaftUpdate *update)
 		raft_read_ready(update, update->read_id, 0);
 }
 
+void
+raft_confirm(Raft *raft, RaftUpdate *update)
+{
+	if (raft->role == ROLE_LEADER)
+	{
+		raft_read(raft, &(RaftEvent){.kind = RAFT_CONFIRM}, update);
+		return;
+	}
+	update->read_id = ++raft->read_attempt;
+	raft_read_ready(update, update->read_id, 0);
+}
+
 /* False: not now. */
 static bool
 note_read(Raft *raft, uint64_t read_id, uint64_t member)

@@ -25,4 +25,4 @@ RUSD_FAULT(change_used_at_append, "a change of members is in use when it is appe
 RUSD_FAULT(second_change_early, "a change of members is appended before the one before it is in use")
 RUSD_FAULT(forwarded_twice, "a forwarded proposal is sent again without knowing what became of it")
 RUSD_FAULT(answer_to_successor, "an answer is given to the slot, whoever has it now")
-RUSD_FAULT(deposed_leader_revokes, "a leader that has not been heard by a majority expires leases")
+RUSD_FAULT(deposed_leader_revokes, "what a leader has decided to revoke gets an index in a later term, in which it leads again")

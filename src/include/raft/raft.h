@@ -109,18 +109,22 @@ typedef struct RaftMessage
 /* ---- events ------------------------------------------------------------------------------- */
 typedef enum RaftEventKind
 {
-	RAFT_TICK,      /* a heartbeat interval has passed; random */
-	RAFT_RECEIVE,   /* message, and changes among its entries */
-	RAFT_PROPOSE,   /* an entry wants an index; update.propose_status tells if it got one */
-	RAFT_APPENDED,  /* all entries up to this index lie in the log before this position.  With an
+	RAFT_TICK,     /* a heartbeat interval has passed; random */
+	RAFT_RECEIVE,  /* message, and changes among its entries */
+	RAFT_PROPOSE,  /* an entry wants an index; update.propose_status tells if it got one */
+	RAFT_APPENDED, /* all entries up to this index lie in the log before this position.  With an
 					* index told before: the log has grown without entries (an idle mark) */
-	RAFT_FLUSHED,   /* this member's log is durable up to this position */
-	RAFT_APPLIED,   /* the state machine has applied this index */
-	RAFT_TURN,      /* the turn ends: give out what is to be sent */
-	RAFT_READ,      /* a linearizable read wants a read index; update.read_id is the attempt's */
-	RAFT_TRANSFER,  /* hand over to member; 0: to the best one; update.propose_status */
-	RAFT_STEP_DOWN, /* stop leading, whoever comes after */
-	RAFT_COMPACTED, /* entries up to this index are no longer in the log */
+	RAFT_FLUSHED,  /* this member's log is durable up to this position */
+	RAFT_APPLIED,  /* the state machine has applied this index */
+	RAFT_TURN,     /* the turn ends: give out what is to be sent */
+	RAFT_READ,     /* a linearizable read wants a read index; update.read_id is the attempt's */
+	/* A leader asks whether it leads still, before it lets leases expire or says that they live on: that is, whether
+	 * a quorum has answered a round begun after this event.  update.read_id; answered in update.reads, the index
+	 * being what was committed when it asked.  Who does not lead is told 0 at once; nobody else is asked. */
+	RAFT_CONFIRM,
+	RAFT_TRANSFER,      /* hand over to member; 0: to the best one; update.propose_status */
+	RAFT_STEP_DOWN,     /* stop leading, whoever comes after */
+	RAFT_COMPACTED,     /* entries up to this index are no longer in the log */
 	RAFT_SNAPSHOT_SENT, /* member, failed: a transfer to it has ended */
 	/* index, log_term: that state is about to be installed.  update.propose_status: RUSD_OK, and nothing
 	 * changes in the log until INSTALLED; RUSD_INVALID: it is not wanted any more (that entry is here), or
@@ -155,8 +159,10 @@ typedef struct RaftChange
 typedef struct RaftEvent
 {
 	RaftEventKind kind;
-	uint64_t index;             /* APPENDED, APPLIED, COMPACTED, SNAPSHOT_INSTALLED */
-	uint64_t log_term;          /* SNAPSHOT_INSTALLING, SNAPSHOT_INSTALLED */
+	uint64_t index;    /* APPENDED, APPLIED, COMPACTED, SNAPSHOT_INSTALLED */
+	uint64_t log_term; /* SNAPSHOT_INSTALLING, SNAPSHOT_INSTALLED */
+	uint64_t
+		term; /* PROPOSE: what the leader of that term has decided: it gets an index in that term or none; 0: in any */
 	uint64_t position;          /* APPENDED, FLUSHED, SNAPSHOT_INSTALLED */
 	uint64_t random;            /* TICK: 64 fresh bits */
 	uint64_t member;            /* TRANSFER, SNAPSHOT_SENT */

@@ -51,6 +51,7 @@ logcheck_reset(World *world)
 	LogCheck *check = &world->check;
 
 	check->count = 0;
+	check->led = 0;
 	check->chunk_used = 0;
 	check->chunk_offset = 0;
 	if (check->requests == NULL)
@@ -319,19 +320,43 @@ commit_record(World *world, Member *member, const LogRecord *record)
 	note_request(world, member, record->index);
 }
 
-/*
- * The first who commits an entry is a leader, and the last entry that it commits is of its own term
- * (Raft 3.6.2).  It may have lost its office in the same step.
- */
+/* Of which term is it leader, or was until this step, in which it may have lost its office?  0: none */
+static uint64_t
+led_term(const Member *member)
+{
+	const ControlState *now = &member->control;
+	const ControlState *before = &member->control_before;
+
+	if (now->role == ROLE_LEADER)
+		return now->term;
+	return before->role == ROLE_LEADER ? before->term : 0;
+}
+
+/* A leader may find entries to be committed in the midst of a batch, and others come to apply them first. */
+void
+logcheck_leader(World *world, Member *member)
+{
+	const MemberLog *log = &member->log;
+	uint64_t term = led_term(member);
+	uint64_t index = member->control.commit_index;
+	uint32_t at = log->count;
+
+	if (term == 0 || index <= world->check.led)
+		return;
+	while (at > 0 && log->records[at - 1].index != index)
+		at--;
+	if (at > 0 && log->records[at - 1].term == term)
+		world->check.led = index;
+}
+
+/* The first who commits an entry is a leader, and the last entry that it commits is of its own term
+ * (Raft 3.6.2). */
 static void
 check_first_commit(World *world, Member *member)
 {
 	uint64_t term = world->check.entries[world->check.count - 1].term;
-	const ControlState *now = &member->control;
-	const ControlState *before = &member->control_before;
 
-	if ((now->role == ROLE_LEADER && now->term == term) ||
-		(before->role == ROLE_LEADER && before->term == term))
+	if (world->check.count <= world->check.led || led_term(member) == term)
 		return;
 	sim_violation(world, member, "leaders commit by their own term",
 				  "entry %" PRIu64 " of term %" PRIu64 " is committed by who does not lead it",
@@ -449,7 +474,7 @@ logcheck_installed(World *world, Member *member, const LogBegin *begin, uint64_t
 	MemberLog *log = &member->log;
 	uint32_t kept = 0;
 
-	if (begin->position == log->begin.position)
+	if (begin->position == log->begin.position && begin->index == log->begin.index)
 		return;
 	sim_tell(world, member, SIM_SNAPSHOT_INSTALLED, begin->index, begin->position);
 	if (begin->index > world->check.count ||

@@ -335,6 +335,7 @@ member_start(Member *member)
 	member->control = (ControlState){.term = member->shm->recovered->hard_state.term};
 	member->control_before = member->control;
 	member->seen_applied = atomic_load(&member->shm->positions->applied_index);
+	member->seen_generation = atomic_load(&member->shm->positions->data_generation);
 	member->seen_durable = atomic_load(&member->shm->positions->durable_root);
 	member->seen_segments = atomic_load(&member->shm->segments->count);
 	member->seen_ready_end = atomic_load(&member->shm->segments->ready_end);

@@ -38,10 +38,13 @@ look_at_control(Member *member)
 static void
 look_at_install(Member *member)
 {
+	uint64_t generation = atomic_load(&member->shm->positions->data_generation);
 	InstallOrder order;
 
-	if (atomic_load(&member->shm->positions->log_begin) == member->log.begin.position)
+	/* Of two in succession both may begin at the same position. */
+	if (generation == member->seen_generation)
 		return;
+	member->seen_generation = generation;
 	shm_install_read(member->shm, &order);
 	member->installed_at = member->world->now;
 	logcheck_installed(
@@ -118,6 +121,7 @@ observe(Member *member, uint32_t actor)
 	if (actor == PROC_RAFT)
 	{
 		look_at_control(member);
+		logcheck_leader(world, member);
 		logcheck_configuration(world, member);
 		logcheck_changes(world, member,
 						 Max(member->control.commit_index, member->log.committed_index));

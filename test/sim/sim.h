@@ -141,6 +141,7 @@ typedef struct LogCheck
 	Committed *entries; /* [index - 1] */
 	uint64_t count;
 	uint64_t capacity;
+	uint64_t led; /* the highest commit index that a leader found, its last entry of its own term */
 	uint32_t *requests; /* hash table of indexes of entries with a request */
 	uint32_t request_mask;
 	RequestId *refused;       /* hash table: requests that were answered and are not committed */
@@ -154,6 +155,8 @@ typedef struct LogCheck
 extern void logcheck_reset(World *world);
 /* After each step of an actor of that member: takes in what was appended, flushed, committed. */
 extern void logcheck_look(World *world, Member *member);
+/* After a step of raft: what it has found to be committed, if it leads. */
+extern void logcheck_leader(World *world, Member *member);
 /* It begins with these entries, committed. */
 extern void logcheck_begin(World *world, Member *member, const InitialEntry *entries,
 						   uint32_t count);
@@ -407,8 +410,9 @@ struct Member
 	ControlState control;
 	ControlState control_before; /* of raft's step before */
 	uint64_t seen_applied;
-	uint64_t installed_at; /* when a state was, last */
-	bool settled_put;      /* begun and completed since the faults ended */
+	uint64_t seen_generation; /* of the data file: rises with each installed state */
+	uint64_t installed_at;    /* when a state was, last */
+	bool settled_put;         /* begun and completed since the faults ended */
 	bool settled_read;
 	uint64_t seen_durable;
 	uint64_t seen_segments;

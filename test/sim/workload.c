@@ -307,6 +307,7 @@ belongs(const World *world, uint32_t number)
 bool
 workload_is_settled(World *world)
 {
+	RootState root;
 	uint32_t first = 0;
 
 	if (world->ops_begun < OPS_WANTED * world->options.op_percent / 100)
@@ -324,11 +325,12 @@ workload_is_settled(World *world)
 	{
 		if (!belongs(world, i))
 			continue;
-		if (world->members[i].state == MEMBER_UP &&
-			atomic_load(&world->members[i].shm->positions->applied_index) == world->check.count)
-			continue;
-		lacks(world, &world->members[i], "has not applied all that is committed");
-		return false;
+		if (world->members[i].state != MEMBER_UP ||
+			atomic_load(&world->members[i].shm->positions->applied_index) != world->check.count)
+			return !lacks(world, &world->members[i], "has not applied all that is committed");
+		shm_root_read(world->members[i].shm, &root);
+		if (root.compaction_done != root.compacted)
+			return !lacks(world, &world->members[i], "has not removed all that is compacted");
 	}
 	for (uint32_t i = 0; i < world->member_count; i++)
 	{

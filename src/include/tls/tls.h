@@ -54,9 +54,13 @@ typedef struct TlsOptions
 must_check extern Status tls_context_create(const TlsOptions *options, TlsContext **result,
 											char *message, size_t message_size);
 /*
- * Erases the key and frees what no stream needs; NULL is allowed. A backend calls it after its
- * handshake, a process that makes none at its beginning.
+ * Erases the key: no handshake is possible any more. A backend calls it after its handshake, a
+ * process that makes none at its beginning. The rest stays, in memory that is shared with the parent.
  */
+extern void tls_context_forget_key(TlsContext *context);
+/* Other keys for session tickets: those issued so far are worthless. Listening contexts only. */
+must_check extern Status tls_context_renew_tickets(TlsContext *context);
+/* Erases the key and frees all; streams that are beyond their handshake live on.  NULL is allowed. */
 extern void tls_context_destroy(TlsContext *context);
 
 /* Seconds since 1970 when the first certificate of the context's own chain ends; INT64_MAX: none. */

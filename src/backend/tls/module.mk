@@ -1,0 +1,10 @@
+SERVER_OBJS += src/backend/tls/context.o
+SERVER_OBJS += src/backend/tls/files.o
+SERVER_OBJS += src/backend/tls/stream.o
+SERVER_OBJS += src/backend/tls/tickets.o
+SERVER_OBJS += src/backend/tls/verify.o
+TOOL_COMMON_OBJS += src/backend/tls/context.o
+TOOL_COMMON_OBJS += src/backend/tls/files.o
+TOOL_COMMON_OBJS += src/backend/tls/stream.o
+TOOL_COMMON_OBJS += src/backend/tls/tickets.o
+TOOL_COMMON_OBJS += src/backend/tls/verify.o

@@ -60,6 +60,24 @@ pull(NetSource *self, uint8_t *buffer, size_t max, size_t *got)
 	return RUSD_OK;
 }
 
+/* Messages of all kinds: empty, whole at once, in pieces, late, the last of all. */
+static Status
+next(NetSource *self, uint8_t *buffer, size_t max, NetMessage *message)
+{
+	FuzzSource *source = (FuzzSource *) self;
+
+	source->pulls++;
+	if (source->pulls % 3 == 0)
+		return RUSD_AGAIN;
+	if (source->pulls > 20)
+		return source->pulls % 2 == 0 ? RUSD_COMPACTED : RUSD_END;
+	message->length = source->pulls * 1000 % 7777;
+	message->got = source->pulls % 2 == 0 ? Min(max, message->length) : 0;
+	message->last = source->pulls == 19;
+	memset(buffer, 'n', message->got);
+	return RUSD_OK;
+}
+
 static void
 close_source(NetSource *source)
 {
@@ -79,7 +97,7 @@ on_call(void *arg, NetCall *call)
 		touched += call->message.data[i];
 	for (size_t i = 0; i < call->token.length; i++)
 		touched += call->token.data[i];
-	switch (kind % 4)
+	switch (kind % 5)
 	{
 		case 0:
 			net_call_reply_bytes(call, call->message.data, call->message.length);
@@ -92,6 +110,12 @@ on_call(void *arg, NetCall *call)
 			Check(source != NULL);
 			source->source = (NetSource){.pull = pull, .close = close_source};
 			net_call_reply(call, (uint64_t) kind * 1000, &source->source);
+			break;
+		case 3:
+			source = calloc(1, sizeof(*source));
+			Check(source != NULL);
+			source->source = (NetSource){.pull = pull, .close = close_source, .next = next};
+			net_call_reply_stream(call, &source->source);
 			break;
 		default:
 			break;

@@ -138,6 +138,8 @@ client_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *na
 		keep_text(stream->status, sizeof(stream->status), value, length);
 	else if (strcmp((const char *) name, "content-type") == 0)
 		keep_text(stream->content_type, sizeof(stream->content_type), value, length);
+	else if (strcmp((const char *) name, "grpc-encoding") == 0)
+		keep_text(stream->encoding, sizeof(stream->encoding), value, length);
 	else if (strcmp((const char *) name, "grpc-status") == 0)
 		keep_text(stream->grpc_status, sizeof(stream->grpc_status), value, length);
 	else if (strcmp((const char *) name, "grpc-message") == 0)

@@ -21,6 +21,7 @@ typedef struct PeerStream
 	int32_t id;
 	char status[8];
 	char content_type[64];
+	char encoding[16]; /* grpc-encoding */
 	char grpc_status[8];
 	char grpc_message[600];
 	bool has_message; /* grpc-message was there */

@@ -530,8 +530,8 @@ encodings_are_refused(void **state)
 	peer_init(peer, NULL);
 	assert_failed(send_with_header("grpc-encoding", "deflate"), "200", "12",
 				  "grpc: Decompressor is not installed for grpc-encoding \"deflate\"");
-	assert_failed(send_with_header("grpc-encoding", "gzip"), "200", "12",
-				  "grpc: Decompressor is not installed for grpc-encoding \"gzip\"");
+	assert_failed(send_with_header("grpc-encoding", "GZIP"), "200", "12",
+				  "grpc: Decompressor is not installed for grpc-encoding \"GZIP\"");
 	assert_ok(send_with_header("grpc-encoding", "identity"), "a", 1);
 }
 

@@ -100,6 +100,46 @@ expected(const Model *model, const RangeSpec *spec)
 	return answer;
 }
 
+/* The same bytes again by whole items, those that are too large for that one by one. */
+static void
+check_whole_items(Fixture *fixture, const Snapshot *snapshot, const RangeSpec *spec,
+				  const Text *right)
+{
+	RangeReader *reader;
+	size_t done = 0;
+	int64_t count;
+	uint64_t bytes;
+	bool more;
+	Status status;
+
+	assert_int_equal(range_open(snapshot, spec, &reader), RUSD_OK);
+	assert_int_equal(range_measure(reader, &count, &bytes, &more), RUSD_OK);
+	for (;;)
+	{
+		uint8_t buffer[40000];
+		size_t max = random_below(fixture, random_below(fixture, 2) == 0 ? 60 : sizeof(buffer));
+		size_t piece = 0;
+		uint64_t length = 0;
+
+		status = range_pull_whole(reader, buffer, max, &piece, &length);
+		if (status != RUSD_OK)
+			break;
+		assert_true(piece <= max && piece <= right->length - done);
+		assert_memory_equal(buffer, right->data + done, piece);
+		done += piece;
+		for (; piece == 0 && length > 0; length -= max)
+		{
+			assert_int_equal(range_pull(reader, buffer, Min(sizeof(buffer), length), &max),
+							 RUSD_OK);
+			assert_memory_equal(buffer, right->data + done, max);
+			done += max;
+		}
+	}
+	assert_int_equal(status, RUSD_END);
+	assert_int_equal(done, right->length);
+	range_close(reader);
+}
+
 static void
 check_range(Fixture *fixture, const Snapshot *snapshot, const RangeSpec *spec)
 {
@@ -133,6 +173,7 @@ check_range(Fixture *fixture, const Snapshot *snapshot, const RangeSpec *spec)
 	if (got.length > 0)
 		assert_memory_equal(got.data, right.bytes.data, got.length);
 	range_close(reader);
+	check_whole_items(fixture, snapshot, spec, &got);
 	text_free(&got);
 	text_free(&right.bytes);
 }

@@ -41,10 +41,13 @@ typedef struct CountedMethod
 {
 	const char *service;
 	const char *method;
+	const char *type;
 } CountedMethod;
 
 static const CountedMethod counted_methods[] = {
-#define RUSD_METHOD(symbol, service, method, request, handler) {service, method},
+#define RUSD_METHOD(symbol, service, method, request, handler) {service, method, "unary"},
+#define RUSD_STREAM_METHOD(symbol, service, method, request, handler)                              \
+	{service, method, "server_stream"},
 #include "rpc/methodlist.h"
 #undef RUSD_METHOD
 };
@@ -136,18 +139,19 @@ add_methods(Text *text, const uint64_t *sums)
 			 "Total number of RPCs started on the server.");
 	for (method = 0; method < lengthof(counted_methods); method++)
 		add(text,
-			"grpc_server_started_total{grpc_method=\"%s\",grpc_service=\"%s\",grpc_type=\"unary\"} "
+			"grpc_server_started_total{grpc_method=\"%s\",grpc_service=\"%s\",grpc_type=\"%s\"} "
 			"%" PRIu64 "\n",
 			counted_methods[method].method, counted_methods[method].service,
-			sums[COUNTER_METHODS + method * (1 + GRPC_CODES)]);
+			counted_methods[method].type, sums[COUNTER_METHODS + method * (1 + GRPC_CODES)]);
 	add_head(text, "grpc_server_handled_total", "counter",
 			 "Total number of RPCs completed on the server, regardless of success or failure.");
 	for (method = 0; method < lengthof(counted_methods); method++)
 		for (code = 0; code < GRPC_CODES; code++)
 			add(text,
 				"grpc_server_handled_total{grpc_code=\"%s\",grpc_method=\"%s\",grpc_service=\"%s\","
-				"grpc_type=\"unary\"} %" PRIu64 "\n",
+				"grpc_type=\"%s\"} %" PRIu64 "\n",
 				grpc_codes[code], counted_methods[method].method, counted_methods[method].service,
+				counted_methods[method].type,
 				sums[COUNTER_METHODS + method * (1 + GRPC_CODES) + 1 + code]);
 }
 

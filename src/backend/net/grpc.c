@@ -310,6 +310,12 @@ check_content_type(NetStream *stream)
 }
 
 static bool
+bytes_are(Bytes have, const char *want)
+{
+	return have.length == strlen(want) && memcmp(have.data, want, have.length) == 0;
+}
+
+static bool
 check_request(NetStream *stream)
 {
 	NetHandlers *handlers = &stream->session->handlers;
@@ -334,8 +340,10 @@ check_request(NetStream *stream)
 			return false;
 		}
 	}
-	if (unlikely(encoding.length != 0) &&
-		!(encoding.length == 8 && memcmp(encoding.data, "identity", 8) == 0))
+	if (likely(encoding.length == 0) || bytes_are(encoding, "identity"))
+		return true;
+	stream->gzip = bytes_are(encoding, "gzip");
+	if (!stream->gzip)
 	{
 		fail_quoted(stream, "200", CODE_UNIMPLEMENTED,
 					"grpc: Decompressor is not installed for grpc-encoding ", encoding, "");
@@ -359,13 +367,13 @@ begin_message(NetStream *stream)
 	uint32_t length = grpc_prefix_length(stream->prefix);
 	char text[96];
 
-	if (unlikely(stream->prefix[0] == 1))
+	if (unlikely(stream->prefix[0] == 1 && !stream->gzip))
 	{
 		fail_static(stream, CODE_INTERNAL,
 					"grpc: compressed flag set with identity or empty encoding");
 		return false;
 	}
-	if (unlikely(stream->prefix[0] != 0))
+	if (unlikely(stream->prefix[0] > 1))
 	{
 		snprintf(text, sizeof(text), "grpc: received unexpected payload format %u",
 				 stream->prefix[0]);
@@ -479,6 +487,43 @@ grpc_data(NetStream *stream, const uint8_t *data, size_t length)
 	}
 }
 
+/* A compressed message gives way to what it says; false: answered. */
+static bool
+decompress_message(NetStream *stream)
+{
+	NetSession *session = stream->session;
+	uint32_t max = session->limits.message_max;
+	Bytes compressed = {stream->buffer, stream->message_length};
+	const char *error = "";
+	uint8_t *data;
+	uint32_t length, room;
+	char text[128];
+	Status status = gzip_inflate(compressed, max, session->budget, &data, &length, &room, &error);
+
+	if (status == RUSD_OK)
+	{
+		grpc_release_message(stream);
+		stream->buffer = stream->large_buffer = data;
+		stream->message_length = length;
+		stream->message_room = room;
+		return true;
+	}
+	if (status == RUSD_AGAIN)
+	{
+		snprintf(text, sizeof(text),
+				 "grpc: received message after decompression larger than max %u", max);
+		fail_static(stream, CODE_RESOURCE_EXHAUSTED, text);
+	}
+	else if (status == RUSD_INVALID)
+	{
+		snprintf(text, sizeof(text), "grpc: failed to read decompressed data: %s", error);
+		fail_static(stream, CODE_INTERNAL, text);
+	}
+	else
+		fail_static(stream, CODE_RESOURCE_EXHAUSTED, status_text(RUSD_MEMORY_EXCEEDED));
+	return false;
+}
+
 /* The client has half-closed: the request is complete, or never will be. */
 void
 grpc_remote_end(NetStream *stream)
@@ -503,6 +548,8 @@ grpc_remote_end(NetStream *stream)
 		fail_static(stream, CODE_DEADLINE_EXCEEDED, status_text(RUSD_DEADLINE_EXCEEDED));
 		return;
 	}
+	if (unlikely(stream->prefix[0] == 1) && !decompress_message(stream))
+		return;
 	stream->call.message = (Bytes){stream->buffer, stream->message_length};
 	stream->dispatched = true;
 	session->handlers.on_call(session->handlers.arg, &stream->call);
@@ -536,25 +583,54 @@ response_content_type(NetStream *stream, nghttp2_nv *header)
 	return true;
 }
 
+/*
+ * A client that compresses gets compressed answers: those that are in memory and become smaller.
+ * The length of one that is made while it is sent has to be known before its first byte.
+ */
+static uint8_t
+compress_reply(NetStream *stream)
+{
+	size_t length = stream->reply_left;
+	uint8_t *compressed;
+
+	if (length == 0 || stream->reply == NULL)
+		return 0;
+	compressed = arena_alloc(&stream->call.arena, length);
+	if (compressed == NULL)
+		return 0;
+	length = gzip_deflate(stream->reply, length, compressed, length, stream->session->budget);
+	if (length == 0)
+		return 0;
+	stream->reply = compressed;
+	stream->reply_left = length;
+	return 1;
+}
+
 /* The response as far as it is set in stream->source or reply, with all that follows it. */
 void
 grpc_reply_begin(NetStream *stream)
 {
 	NetSession *session = stream->session;
 	nghttp2_data_provider provider = {.source.ptr = stream, .read_callback = h2_read_reply};
-	nghttp2_nv headers[2] = {plain_headers[0]};
+	nghttp2_nv headers[3] = {plain_headers[0], plain_headers[1], NV("grpc-encoding", "gzip", 0)};
 	int result;
 
-	grpc_prefix_put(stream->reply_prefix, 0, (uint32_t) stream->reply_left);
-	stream->reply_prefix_left = GRPC_PREFIX_BYTES;
+	if (!stream->streaming)
+	{
+		uint8_t flag = unlikely(stream->gzip) ? compress_reply(stream) : 0;
+
+		grpc_prefix_put(stream->reply_prefix, flag, (uint32_t) stream->reply_left);
+		stream->reply_prefix_left = GRPC_PREFIX_BYTES;
+		stream->last_message = true;
+	}
 	stream->answered = true;
 	session->h2.forgive_pings = true;
 	if (!response_content_type(stream, &headers[1]))
 		headers[1] = plain_headers[1];
-	result =
-		nghttp2_submit_response(session->h2.ng, stream->id, headers, lengthof(headers), &provider);
+	result = nghttp2_submit_response(session->h2.ng, stream->id, headers, stream->gzip ? 3 : 2,
+									 &provider);
 	/* Large answers take turns, small ones go first. */
-	if (unlikely(stream->reply_left > LARGE_ANSWER && result == 0))
+	if (unlikely((stream->reply_left > LARGE_ANSWER || stream->streaming) && result == 0))
 		result = nghttp2_session_change_extpri_stream_priority(
 			session->h2.ng, stream->id,
 			&(nghttp2_extpri){.urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY, .inc = 1}, 1);
@@ -614,6 +690,21 @@ net_call_reply(NetCall *call, uint64_t length, NetSource *source)
 	}
 	stream->source = source;
 	stream->reply_left = length;
+	grpc_reply_begin(stream);
+}
+
+void
+net_call_reply_stream(NetCall *call, NetSource *source)
+{
+	NetStream *stream = (NetStream *) call;
+
+	if (stream->answered)
+	{
+		source->close(source);
+		return;
+	}
+	stream->source = source;
+	stream->streaming = true;
 	grpc_reply_begin(stream);
 }
 

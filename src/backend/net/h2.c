@@ -470,6 +470,7 @@ check_deadlines(NetSession *session)
 			continue;
 		}
 		stream->call.deadline_ns = UINT64_MAX;
+		stream->call.is_late = true;
 		/*
 		 * The handler is at work, or the answer on its way, or the message never came whole:
 		 * section 4.2.

@@ -19,9 +19,11 @@
  */
 #include "rusd.h"
 
+#include "net/grpc_frame.h"
 #include "net_int.h"
 
 #define FRAME_HEADER_BYTES 9
+#define FRAME_MAX 16384 /* bytes of a DATA frame that we send */
 #define FRAME_TYPE(frame) ((frame)[3])
 
 /* HEADERS with END_STREAM and END_HEADERS; the stream's id at 5. */
@@ -57,40 +59,55 @@ read_length(nghttp2_session *ng, uint8_t type, int32_t stream_id, int32_t sessio
 		h2->full = true;
 		return 1;
 	}
-	most = Min(most, 16384);
+	most = Min(most, FRAME_MAX);
 	return (ssize_t) Min(most, room - DATA_OVERHEAD);
 }
 
-/* The message itself, from memory or from its source, to target. */
-static ssize_t
-pull_message(NetStream *stream, uint8_t *target, size_t length)
+/*
+ * The message itself, from memory or from its source, to target.  *got is 0 if the source has
+ * nothing now.
+ */
+static Status
+pull_message(NetStream *stream, uint8_t *target, size_t length, size_t *got)
 {
-	size_t got = 0;
-
 	length = Min(length, stream->reply_left);
+	*got = 0;
 	if (stream->source == NULL)
 	{
 		if (length == 0)
-			return 0;
+			return RUSD_OK;
 		memcpy(target, stream->reply, length);
 		stream->reply += length;
 		stream->reply_left -= length;
-		return (ssize_t) length;
+		*got = length;
+		return RUSD_OK;
 	}
-	while (got < length)
+	while (*got < length)
 	{
 		size_t part = 0;
-		Status status = stream->source->pull(stream->source, target + got, length - got, &part);
+		Status status = stream->source->pull(stream->source, target + *got, length - *got, &part);
 
 		if (status == RUSD_AGAIN)
 			break;
 		if (status != RUSD_OK)
-			return -1;
-		Check(part > 0 && part <= length - got);
-		got += part;
+			return status;
+		Check(part > 0 && part <= length - *got);
+		*got += part;
 		stream->reply_left -= part;
 	}
-	return (ssize_t) got;
+	return RUSD_OK;
+}
+
+/* The source is not needed any more. */
+static void
+close_source(NetStream *stream)
+{
+	NetSource *source = stream->source;
+
+	stream->source = NULL;
+	stream->reply = NULL;
+	if (source != NULL)
+		source->close(source);
 }
 
 /* The last byte is given: trailers from the constant, or from nghttp2. */
@@ -105,18 +122,110 @@ end_of_reply(nghttp2_session *ng, NetStream *stream, uint32_t *data_flags)
 	};
 
 	*data_flags |= NGHTTP2_DATA_FLAG_EOF;
-	if (stream->source != NULL)
-	{
-		NetSource *source = stream->source;
-
-		stream->source = NULL;
-		stream->reply = NULL;
-		source->close(source);
-	}
+	close_source(stream);
 	if (likely(!stream->session->h2.slow_trailers))
 		return 0;
 	*data_flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
 	return nghttp2_submit_trailer(ng, stream->id, trailers, lengthof(trailers));
+}
+
+/* A stream of messages ends with a status that is not OK. */
+static int
+end_of_stream(nghttp2_session *ng, NetStream *stream, Status status, uint32_t *data_flags)
+{
+	const char *text = status_text(status);
+	uint8_t encoded[512];
+	char code[4];
+	nghttp2_nv trailers[2] = {
+		{(uint8_t *) (uintptr_t) "grpc-status", (uint8_t *) code, 11, 0, NGHTTP2_NV_FLAG_NONE},
+		{(uint8_t *) (uintptr_t) "grpc-message", encoded, 12, 0, NGHTTP2_NV_FLAG_NO_INDEX},
+	};
+
+	trailers[0].valuelen =
+		(size_t) snprintf(code, sizeof(code), "%d", status_grpc_code(status) & 0xff);
+	trailers[1].valuelen = grpc_message_encode(text, strlen(text), encoded, sizeof(encoded));
+	*data_flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
+	close_source(stream);
+	return nghttp2_submit_trailer(ng, stream->id, trailers, lengthof(trailers));
+}
+
+/* Replaces a message of length bytes, whole at target, by a shorter one. */
+static size_t
+compress_in_place(NetStream *stream, uint8_t *target, size_t length)
+{
+	uint8_t compressed[FRAME_MAX];
+	size_t shorter = gzip_deflate(target, length, compressed, length, stream->session->budget);
+
+	if (shorter != 0)
+		memcpy(target, compressed, shorter);
+	return shorter;
+}
+
+/*
+ * The next message of a stream: its prefix, and as much of it behind the place for the prefix as
+ * the source gives at once. *got: bytes of the frame.
+ */
+static Status
+begin_message(NetStream *stream, uint8_t *target, size_t length, size_t *got)
+{
+	size_t room = length > GRPC_PREFIX_BYTES ? length - GRPC_PREFIX_BYTES : 0;
+	size_t prefix = length - room;
+	NetMessage message = {0};
+	Status status = stream->source->next(stream->source, target + prefix, room, &message);
+	uint8_t flag = 0;
+
+	if (status != RUSD_OK)
+		return status;
+	Check(message.got <= room && message.got <= message.length && message.length <= INT32_MAX);
+	stream->last_message = message.last;
+	if (unlikely(stream->gzip) && message.got > 0 && message.got == message.length)
+	{
+		size_t shorter = compress_in_place(stream, target + prefix, message.got);
+
+		flag = shorter != 0;
+		if (shorter != 0)
+			message.got = message.length = shorter;
+	}
+	grpc_prefix_put(stream->reply_prefix, flag, (uint32_t) message.length);
+	memcpy(target, stream->reply_prefix, prefix);
+	stream->reply_prefix_left = (uint8_t) (GRPC_PREFIX_BYTES - prefix);
+	stream->reply_left = message.length - message.got;
+	*got = prefix + message.got;
+	return RUSD_OK;
+}
+
+/* Nothing of a message is left to be given. */
+static bool
+is_between_messages(const NetStream *stream)
+{
+	return stream->reply_left == 0 && stream->reply_prefix_left == 0;
+}
+
+/*
+ * The bytes of a frame are in their place, or status tells why there are none. What nghttp2 is to
+ * be told: their number, that no others come, or that it shall ask again later.
+ */
+static ssize_t
+frame_is_read(nghttp2_session *ng, NetStream *stream, Status status, size_t got,
+			  uint32_t *data_flags)
+{
+	int result = 0;
+
+	if (unlikely(status == RUSD_AGAIN))
+	{
+		stream->deferred = true;
+		return NGHTTP2_ERR_DEFERRED;
+	}
+	if (unlikely(status != RUSD_OK && status != RUSD_END && !stream->streaming))
+		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+	/* Clients measure a connection that brings them much by a ping each round trip. */
+	stream->session->h2.forgive_pings = true;
+	*data_flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+	if (unlikely(status != RUSD_OK && status != RUSD_END))
+		result = end_of_stream(ng, stream, status, data_flags);
+	else if (status == RUSD_END || (stream->last_message && is_between_messages(stream)))
+		result = end_of_reply(ng, stream, data_flags);
+	return result == 0 ? (ssize_t) got : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
 /* nghttp2 wants up to length bytes of DATA: they go to their place in the output at once. */
@@ -129,33 +238,29 @@ h2_read_reply(nghttp2_session *ng, int32_t stream_id, uint8_t *buffer, size_t le
 	NetStream *stream = data_source->ptr;
 	uint8_t *target = h2->out + h2->out_used + FRAME_HEADER_BYTES;
 	size_t prefix = Min(length, (size_t) stream->reply_prefix_left);
-	ssize_t got;
+	size_t got = 0;
+	Status status;
 
 	(void) stream_id;
 	(void) buffer;
 	if (unlikely(h2->full))
 		return NGHTTP2_ERR_PAUSE;
+	if (unlikely(stream->streaming && is_between_messages(stream)))
+	{
+		status = begin_message(stream, target, length, &got);
+		return frame_is_read(ng, stream, status, got, data_flags);
+	}
 	memcpy(target, stream->reply_prefix + sizeof(stream->reply_prefix) - stream->reply_prefix_left,
 		   prefix);
-	got = pull_message(stream, target + prefix, length - prefix);
-	if (unlikely(got < 0))
-		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-	if (unlikely(got == 0 && stream->reply_left > 0 && length > prefix))
-	{
-		/*
-		 * The source has nothing now. The prefix waits with it: an empty frame would help nobody.
-		 */
-		stream->deferred = true;
-		return NGHTTP2_ERR_DEFERRED;
-	}
-	stream->reply_prefix_left -= (uint8_t) prefix;
-	/* Clients measure a connection that brings them much by a ping each round trip. */
-	h2->forgive_pings = true;
-	*data_flags |= NGHTTP2_DATA_FLAG_NO_COPY;
-	if (stream->reply_left == 0 && stream->reply_prefix_left == 0 &&
-		end_of_reply(ng, stream, data_flags) != 0)
-		return NGHTTP2_ERR_CALLBACK_FAILURE;
-	return (ssize_t) prefix + got;
+	status = pull_message(stream, target + prefix, length - prefix, &got);
+	/*
+	 * The source has nothing now. The prefix waits with it: an empty frame would help nobody.
+	 */
+	if (unlikely(status == RUSD_OK && got == 0 && stream->reply_left > 0 && length > prefix))
+		status = RUSD_AGAIN;
+	else
+		stream->reply_prefix_left -= (uint8_t) prefix;
+	return frame_is_read(ng, stream, status, prefix + got, data_flags);
 }
 
 /* The frame whose payload lies in its place already. */

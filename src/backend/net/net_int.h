@@ -7,6 +7,7 @@
  * h2_send.c	HTTP/2: from nghttp2's frames to one buffer for one write
  * grpc.c		gRPC: metadata, framing, answers
  * http1.c		HTTP/1.1 over http-parser
+ * gzip.c		messages compressed by gzip
  * mem.c		nghttp2's allocator, accounted
  *
  * src/backend/net/net_int.h
@@ -65,6 +66,7 @@ struct NetStream
 	bool dispatched;    /* on_call was called */
 	bool answered;      /* one answer was begun, or the stream reset by us */
 	bool too_many_messages;
+	bool gzip; /* grpc-encoding: its messages may be compressed, and so are the answers */
 	uint32_t header_bytes;
 	Bytes method; /* if it is not POST */
 	Bytes content_type;
@@ -90,6 +92,8 @@ struct NetStream
 	uint64_t reply_left; /* bytes of the message not yet given to nghttp2 */
 	uint8_t reply_prefix[5];
 	uint8_t reply_prefix_left;
+	bool streaming;    /* messages come from source->next */
+	bool last_message; /* the one that is sent now */
 	bool deferred;
 };
 
@@ -194,6 +198,18 @@ extern void grpc_fail(NetStream *stream, const char *http_status, int code, cons
 					  size_t length);
 extern void grpc_release_message(NetStream *stream);
 extern void grpc_reply_begin(NetStream *stream);
+
+/* ---- gzip.c ---- */
+/*
+ * Decompresses into memory of its own: *room bytes of the budget, which free and give take back.
+ * Never more than max + 1 bytes are made. RUSD_AGAIN: there are more than max; RUSD_INVALID: no
+ * gzip, with *error as Go's library tells it; RUSD_NO_MEMORY.
+ */
+extern Status gzip_inflate(Bytes compressed, uint32_t max, MemoryBudget *budget, uint8_t **data,
+						   uint32_t *length, uint32_t *room, const char **error);
+/* Compresses to at most max bytes; 0 if that is too little, or if there is no memory. */
+extern size_t gzip_deflate(const uint8_t *data, size_t length, uint8_t *buffer, size_t max,
+						   MemoryBudget *budget);
 
 /* ---- http1.c ---- */
 extern Status http1_begin(NetSession *session);

@@ -173,20 +173,26 @@ pull_part(Answer *answer, uint8_t *buffer, size_t max, size_t *got)
 	return RUSD_OK;
 }
 
+bool
+answer_is_ended(RpcCall *call, const SharedSnapshot *shared)
+{
+	if (likely(!snapshot_is_ended(&shared->snapshot)))
+		return false;
+	count(call->rpc->area, COUNTER_SNAPSHOTS_ENDED, 1);
+	log_warn("a slow read was ended to make room: its snapshot was the oldest",
+			 LOG_TEXT("client", call->rpc->area->what),
+			 LOG_UNSIGNED("root", shared->snapshot.root.number));
+	return true;
+}
+
 static Status
 answer_pull(NetSource *source, uint8_t *buffer, size_t max, size_t *got)
 {
 	Answer *answer = (Answer *) source;
 
 	*got = 0;
-	if (snapshot_is_ended(&answer->shared->snapshot))
-	{
-		count(answer->call->rpc->area, COUNTER_SNAPSHOTS_ENDED, 1);
-		log_warn("a slow read was ended to make room: its snapshot was the oldest",
-				 LOG_TEXT("client", answer->call->rpc->area->what),
-				 LOG_UNSIGNED("root", answer->shared->snapshot.root.number));
+	if (answer_is_ended(answer->call, answer->shared))
 		return RUSD_SNAPSHOT_ENDED;
-	}
 	while (*got < max && answer->current < answer->count)
 	{
 		const AnswerPart *part = &answer->parts[answer->current];

@@ -225,9 +225,7 @@ on_close(void *arg, NetCall *net)
 	if (call == NULL)
 		return;
 	if (!call->answered)
-		count_handled(rpc->area, call->method->number,
-					  rpc->now_ns >= net->deadline_ns ? status_grpc_code(RUSD_DEADLINE_EXCEEDED)
-													  : status_grpc_code(RUSD_CONTEXT_CANCELED));
+		count_handled(rpc->area, call->method->number, call_gone_code(call));
 	if (call->on_gone != NULL)
 		call->on_gone(call);
 	call->on_gone = NULL;

@@ -11,8 +11,6 @@
 
 #include "services.h"
 
-/* More, count: at most a tag and a byte, a tag and ten. */
-#define RANGE_TAIL_MAX 16
 #define TAG_KVS WIRE_TAG(2, WIRE_BYTES)
 #define TAG_PREV_KV WIRE_TAG(2, WIRE_BYTES)
 #define TAG_PREV_KVS WIRE_TAG(3, WIRE_BYTES)

@@ -11,6 +11,7 @@ SERVER_OBJS += src/backend/rpc/maintenance.o
 SERVER_OBJS += src/backend/rpc/propose.o
 SERVER_OBJS += src/backend/rpc/quota.o
 SERVER_OBJS += src/backend/rpc/readindex.o
+SERVER_OBJS += src/backend/rpc/rangestream.o
 SERVER_OBJS += src/backend/rpc/rpc.o
 SERVER_OBJS += src/backend/rpc/snapshots.o
 SERVER_OBJS += src/backend/rpc/txn.o

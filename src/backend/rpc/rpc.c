@@ -149,15 +149,30 @@ call_drop(RpcCall *call, uint8_t hold)
 
 /* True if there is still somebody to answer; marks the call as answered. */
 static bool
-answer_now(RpcCall *call, int grpc_code)
+answer_begins(RpcCall *call)
 {
 	if (call->answered || call->net == NULL)
 		return false;
 	call->answered = true;
 	if (call->list == LIST_RETRY || call->list == LIST_SLICE)
 		call_to_list(call, LIST_NONE);
+	return true;
+}
+
+static bool
+answer_now(RpcCall *call, int grpc_code)
+{
+	if (!answer_begins(call))
+		return false;
 	count_handled(call->rpc->area, call->method->number, grpc_code);
 	return true;
+}
+
+int
+call_gone_code(const RpcCall *call)
+{
+	return status_grpc_code(call->net != NULL && call->net->is_late ? RUSD_DEADLINE_EXCEEDED
+																	: RUSD_CONTEXT_CANCELED);
 }
 
 void
@@ -191,6 +206,27 @@ call_reply_source(RpcCall *call, uint64_t length, NetSource *source)
 		net_call_reply(call->net, length, source);
 	else
 		source->close(source);
+}
+
+void
+call_reply_stream(RpcCall *call, NetSource *source)
+{
+	call->streaming = answer_begins(call);
+	if (call->streaming)
+		net_call_reply_stream(call->net, source);
+	else
+		source->close(source);
+}
+
+void
+call_stream_ended(RpcCall *call, Status status)
+{
+	if (!call->streaming)
+		return;
+	call->streaming = false;
+	count_handled(call->rpc->area, call->method->number,
+				  status == RUSD_CONTEXT_CANCELED ? call_gone_code(call)
+												  : status_grpc_code(status));
 }
 
 void

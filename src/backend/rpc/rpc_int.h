@@ -81,9 +81,10 @@ struct RpcCall
 	uint8_t holds;
 	uint8_t list; /* CallList */
 	bool answered;
-	bool bounded;  /* T_req ends it */
-	bool keeps;    /* it needs a snapshot for longer than a turn */
-	RpcCall *next; /* in its list */
+	bool streaming; /* answered with a stream that has not ended: it is not counted yet */
+	bool bounded;   /* T_req ends it */
+	bool keeps;     /* it needs a snapshot for longer than a turn */
+	RpcCall *next;  /* in its list */
 	RpcCall *previous;
 	RpcCall *chain; /* of those with the same hash of their sequence */
 	RpcCall *older; /* all calls, by age */
@@ -162,6 +163,15 @@ extern void call_fail_text(RpcCall *call, int grpc_code, const char *text);
 extern void call_reply_bytes(RpcCall *call, const uint8_t *data, size_t length);
 /* Answers with what source gives; closes it if nobody is there to answer. */
 extern void call_reply_source(RpcCall *call, uint64_t length, NetSource *source);
+/*
+ * Answers with the messages that source gives; closes it if nobody is there to answer.  The source
+ * says how the call has ended (call_stream_ended) when it is closed.
+ */
+extern void call_reply_stream(RpcCall *call, NetSource *source);
+/* RUSD_CONTEXT_CANCELED: the client did not want it any longer. */
+extern void call_stream_ended(RpcCall *call, Status status);
+/* gRPC code of a call whose client is gone before it had its answer. */
+extern int call_gone_code(const RpcCall *call);
 /* Packs a message and answers with it. */
 extern void call_reply_message(RpcCall *call, const ProtobufCMessage *message);
 /* T_req has passed: what the answer is (RAFT-31, ERR-4, CLUSTER-70). */
@@ -256,6 +266,9 @@ typedef struct OpenRange
 extern Status open_range(Rpc *rpc, const Snapshot *snapshot, const RangeSpec *spec,
 						 OpenRange *open);
 extern void close_range(Rpc *rpc, OpenRange *open);
+/* Room ran short while an answer was sent: counted and logged; the answer ends with
+ * RUSD_SNAPSHOT_ENDED. */
+extern bool answer_is_ended(RpcCall *call, const SharedSnapshot *shared);
 /* All that a measured reader gives. */
 extern Status pull_whole_range(OpenRange *open, uint64_t bytes, uint8_t *buffer);
 

@@ -22,7 +22,8 @@ extern Status delete_check(const Etcdserverpb__DeleteRangeRequest *request);
 /* What a RangeRequest asks of the store at a view. */
 extern void range_spec(const Etcdserverpb__RangeRequest *range, int64_t view_main,
 					   uint64_t view_sub, RangeSpec *spec);
-/* more and count, the last fields of a RangeResponse: at most 13 bytes. */
+/* more and count, the last fields of a RangeResponse: a tag and a byte, a tag and ten. */
+#define RANGE_TAIL_MAX 16
 extern uint8_t *range_put_tail(uint8_t *at, bool more, int64_t count);
 /* Templates for op_encode. */
 extern OpHeader put_op(const Etcdserverpb__PutRequest *put);

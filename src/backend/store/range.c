@@ -40,6 +40,8 @@ struct RangeReader
 	bool pass_is_kept; /* the sorter still holds the first pass, made when measuring */
 	ItemEncoder encoder;
 	bool encoding;
+	bool holding; /* item is the next, looked at but not begun */
+	RangeItem item;
 };
 
 static bool
@@ -77,7 +79,7 @@ range_open(const Snapshot *snapshot, const RangeSpec *spec, RangeReader **result
 	if (reader == NULL)
 		return RUSD_NO_MEMORY;
 	memset(reader, 0, offsetof(RangeReader, walk));
-	reader->walking = reader->pass_is_kept = reader->encoding = false;
+	reader->walking = reader->pass_is_kept = reader->encoding = reader->holding = false;
 	reader->place = 0;
 	reader->sorter.entries = NULL;
 	reader->snapshot = *snapshot;
@@ -368,6 +370,34 @@ next_sorted(RangeReader *reader, RangeItem *item)
 	return item_from_cell(&sorter->entries[reader->place++].cell, item);
 }
 
+/* The next item, until it is taken.  RUSD_END: all have been. */
+static Status
+hold_next(RangeReader *reader)
+{
+	Status status;
+
+	if (reader->holding)
+		return RUSD_OK;
+	if (reader->emitted == reader->emit)
+		return RUSD_END;
+	status =
+		reader->sorted ? next_sorted(reader, &reader->item) : next_by_key(reader, &reader->item);
+	reader->holding = status == RUSD_OK;
+	return status;
+}
+
+/* The item that is held, if it is in one piece and fits into max bytes; else returns buffer. */
+static uint8_t *
+put_held(RangeReader *reader, uint8_t *buffer, size_t max)
+{
+	if (!item_is_inline(&reader->item, reader->form) ||
+		item_field_length(&reader->item, reader->form) > max)
+		return buffer;
+	reader->holding = false;
+	reader->emitted++;
+	return item_put(&reader->item, reader->form, reader->spec.field_tag, buffer);
+}
+
 Status
 range_pull(RangeReader *reader, uint8_t *buffer, size_t max, size_t *got)
 {
@@ -381,7 +411,6 @@ range_pull(RangeReader *reader, uint8_t *buffer, size_t max, size_t *got)
 		return RUSD_SNAPSHOT_ENDED;
 	while (done < max)
 	{
-		RangeItem item;
 		size_t piece;
 
 		if (reader->encoding)
@@ -393,22 +422,42 @@ range_pull(RangeReader *reader, uint8_t *buffer, size_t max, size_t *got)
 			reader->encoding = !encoder_is_done(&reader->encoder);
 			continue;
 		}
-		if (reader->emitted == reader->emit)
+		status = hold_next(reader);
+		if (status == RUSD_END)
 			break;
-		status = reader->sorted ? next_sorted(reader, &item) : next_by_key(reader, &item);
 		if (status != RUSD_OK)
 			return status;
-		reader->emitted++;
-		if (item_is_inline(&item, reader->form) &&
-			item_field_length(&item, reader->form) <= max - done)
-			done = (size_t) (item_put(&item, reader->form, reader->spec.field_tag, buffer + done) -
-							 buffer);
-		else
+		done = (size_t) (put_held(reader, buffer + done, max - done) - buffer);
+		if (reader->holding)
 		{
-			encoder_begin(&reader->encoder, &item, reader->form, reader->spec.field_tag);
+			encoder_begin(&reader->encoder, &reader->item, reader->form, reader->spec.field_tag);
 			reader->encoding = true;
+			reader->holding = false;
+			reader->emitted++;
 		}
 	}
 	*got = done;
 	return done == 0 && max > 0 ? RUSD_END : RUSD_OK;
+}
+
+Status
+range_pull_whole(RangeReader *reader, uint8_t *buffer, size_t max, size_t *got, uint64_t *length)
+{
+	Status status;
+
+	Check(reader->measured && !reader->encoding);
+	*got = 0;
+	if (snapshot_is_ended(&reader->snapshot))
+		return RUSD_SNAPSHOT_ENDED;
+	while ((status = hold_next(reader)) == RUSD_OK)
+	{
+		uint8_t *from = buffer + *got;
+
+		*got = (size_t) (put_held(reader, from, max - *got) - buffer);
+		if (reader->holding)
+			break;
+	}
+	if (status == RUSD_OK)
+		*length = item_field_length(&reader->item, reader->form);
+	return status == RUSD_END && *got > 0 ? RUSD_OK : status;
 }

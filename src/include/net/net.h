@@ -5,8 +5,8 @@
  *
  * One NetSession per connection, driven by session/: what is read from the socket goes into
  * net_session_receive, which calls the handlers; what net_session_send gives is written. Handlers
- * get complete unary requests and answer at once or later, with exactly one of the answering
- * functions; a further answer, or one to a call that is over on the wire, is ignored.
+ * get a complete request message, decompressed, and answer at once or later, with exactly one of
+ * the answering functions; a further answer, or one to a call that is over on the wire, is ignored.
  *
  * Two promises that make handlers simple: no answering function calls a handler, and a call (its
  * arena, message, metadata) stays valid until on_close has returned, whatever the client does.
@@ -45,10 +45,27 @@ typedef struct NetLimits
  * close is called exactly once, whatever happens.
  */
 typedef struct NetSource NetSource;
+
+/* What a source tells of a message that it begins. */
+typedef struct NetMessage
+{
+	uint64_t length; /* of the message; at most 2^31 - 1 */
+	size_t got;      /* bytes of it that are in the buffer already; pull gives the others */
+	bool last;       /* no other comes after it */
+} NetMessage;
+
 struct NetSource
 {
 	Status (*pull)(NetSource *source, uint8_t *buffer, size_t max, size_t *got);
 	void (*close)(NetSource *source);
+	/*
+	 * Of a stream of messages only (net_call_reply_stream): begins the next one, of which up to
+	 * max bytes (0 too, where the client's window is nearly full) may be written to buffer at
+	 * once. It is called when the one before was pulled whole, and not again after the last.
+	 * RUSD_AGAIN: there is none now, net_call_resume will be called; RUSD_END: none comes, status
+	 * OK; others: none comes, and that is the status of the call.
+	 */
+	Status (*next)(NetSource *source, uint8_t *buffer, size_t max, NetMessage *message);
 };
 
 /* What handlers see of a call. */
@@ -57,6 +74,7 @@ struct NetCall
 	const char *path;     /* ":path", NUL-terminated */
 	const void *method;   /* what find_method gave for it; NULL if there is no find_method */
 	uint64_t deadline_ns; /* monotonic; UINT64_MAX: none (grpc-timeout) */
+	bool is_late;         /* it has passed, and that is why the call is closed */
 	uint64_t started_ns;  /* monotonic: when the headers had arrived */
 	Bytes message;        /* the one request message */
 	Arena arena;          /* freed with the call; for the handler's use too */
@@ -145,7 +163,12 @@ extern const char *net_session_end_reason(const NetSession *session);
 /* ---- answering ---- */
 /* One message of `length` bytes from source, then status OK.  length is at most 2^31 - 1. */
 extern void net_call_reply(NetCall *call, uint64_t length, NetSource *source);
-/* The same from memory (copied). */
+/*
+ * As many messages as source->next gives, then their status. An error of pull, which is in the
+ * middle of a message, is told in the same way.
+ */
+extern void net_call_reply_stream(NetCall *call, NetSource *source);
+/* One message from memory (copied), then status OK. */
 extern void net_call_reply_bytes(NetCall *call, const uint8_t *data, size_t length);
 /* The same, not copied: data lies in call->arena, or lives as long as the call. */
 extern void net_call_reply_arena(NetCall *call, const uint8_t *data, size_t length);

@@ -69,6 +69,12 @@ extern Status range_measure(RangeReader *reader, int64_t *count, uint64_t *bytes
 /* Encodes on: at most max bytes into buffer, *got > 0 until all of `bytes` have been given.
  * RUSD_END after them.  RUSD_SNAPSHOT_ENDED. */
 extern Status range_pull(RangeReader *reader, uint8_t *buffer, size_t max, size_t *got);
+/*
+ * The same, but whole items only: as many as fit.  None where the next is larger than max, or has
+ * parts in other pages: *length tells its bytes then, and they come by range_pull.
+ */
+extern Status range_pull_whole(RangeReader *reader, uint8_t *buffer, size_t max, size_t *got,
+							   uint64_t *length);
 extern void range_close(RangeReader *reader);
 /* Private memory that a reader of this spec takes, for accounting. */
 extern uint64_t range_memory(const RangeSpec *spec);

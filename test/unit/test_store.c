@@ -413,6 +413,7 @@ test_quota(void **state)
 	fixture_destroy(fixture);
 }
 
+/* As a backend and the applier do it: what is judged wrong is not applied, and tells why. */
 static ApplyResult
 member_entry(Fixture *fixture, uint32_t action, uint64_t id, bool learner, const char *name,
 			 const char *peer, const char *client)
@@ -426,7 +427,8 @@ member_entry(Fixture *fixture, uint32_t action, uint64_t id, bool learner, const
 						.client_url_count = client != NULL};
 	const char *strings[3] = {name, peer, client};
 	Text body = {0};
-	ApplyResult result;
+	ApplyResult result = {.status = RUSD_OK};
+	Snapshot snapshot;
 
 	text_add(&body, &head, sizeof(head));
 	for (int i = 0; i < 3; i++)
@@ -438,9 +440,16 @@ member_entry(Fixture *fixture, uint32_t action, uint64_t id, bool learner, const
 		text_add(&body, &length, sizeof(length));
 		text_add(&body, strings[i], length);
 	}
-	result =
-		fixture_entry(fixture, action == MEMBER_PUBLISH ? ENTRY_MEMBER_ATTRIBUTES : ENTRY_MEMBER,
-					  body.data, body.length);
+	if (action != MEMBER_PUBLISH)
+	{
+		snapshot = fixture_snapshot(fixture);
+		result.status = store_judge_member(&snapshot, body.data, body.length);
+		snapshot_unpin(&snapshot);
+	}
+	if (result.status == RUSD_OK)
+		result = fixture_entry(fixture,
+							   action == MEMBER_PUBLISH ? ENTRY_MEMBER_ATTRIBUTES : ENTRY_MEMBER,
+							   body.data, body.length);
 	text_free(&body);
 	return result;
 }
@@ -505,6 +514,46 @@ test_members(void **state)
 					 RUSD_MEMBER_NOT_FOUND);
 	assert_int_equal(member_entry(fixture, MEMBER_ADD, 7, false, "", "http://p7", NULL).status,
 					 RUSD_MEMBER_NOT_FOUND);
+	assert_int_equal(member_entry(fixture, MEMBER_PUBLISH, 7, false, "seven", NULL, NULL).status,
+					 RUSD_MEMBER_NOT_FOUND);
+	snapshot = fixture_snapshot(fixture);
+	assert_int_equal(store_find_removed(&snapshot, 7), RUSD_OK);
+	assert_int_equal(store_find_removed(&snapshot, 8), RUSD_NOT_FOUND);
+	snapshot_unpin(&snapshot);
+	fixture_destroy(fixture);
+}
+
+/* [store-8] What the configuration has taken is done: the table holds the same members as that, whatever their URLs. */
+static void
+test_members_follow_the_configuration(void **state)
+{
+	struct
+	{
+		EntryMember head;
+		uint32_t name_length;
+		uint32_t url_length;
+		char url[8];
+	} added = {.head = {.action = MEMBER_ADD, .is_learner = 1, .peer_url_count = 1},
+			   .url_length = 8,
+			   .url = {'h', 't', 't', 'p', ':', '/', '/', 'p'}};
+	Fixture *fixture = fixture_create(1000, -1);
+	Snapshot snapshot;
+	StoreMember member;
+
+	(void) state;
+	for (uint64_t id = 1; id <= 2; id++)
+	{
+		added.head.member_id = id;
+		assert_int_equal(fixture_entry(fixture, ENTRY_MEMBER, &added,
+									   offsetof(__typeof__(added), url) + sizeof(added.url))
+							 .status,
+						 RUSD_OK);
+	}
+	snapshot = fixture_snapshot(fixture);
+	assert_int_equal(store_next_member(&snapshot, 1, &member), RUSD_OK);
+	assert_int_equal(member.id, 2);
+	store_member_free(&member);
+	snapshot_unpin(&snapshot);
 	fixture_destroy(fixture);
 }
 
@@ -717,6 +766,7 @@ main(void)
 		cmocka_unit_test(test_alarms),
 		cmocka_unit_test(test_quota),
 		cmocka_unit_test(test_members),
+		cmocka_unit_test(test_members_follow_the_configuration),
 		cmocka_unit_test(test_make_room),
 		cmocka_unit_test(test_defragment),
 		cmocka_unit_test(test_estimate),

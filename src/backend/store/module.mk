@@ -4,6 +4,7 @@ SERVER_OBJS += src/backend/store/encode.o
 SERVER_OBJS += src/backend/store/estimate.o
 SERVER_OBJS += src/backend/store/hash.o
 SERVER_OBJS += src/backend/store/kv.o
+SERVER_OBJS += src/backend/store/members.o
 SERVER_OBJS += src/backend/store/range.o
 SERVER_OBJS += src/backend/store/rangesort.o
 SERVER_OBJS += src/backend/store/snapshot.o

@@ -225,8 +225,20 @@ extern uint64_t compaction_reserve(const Store *store);
 extern Status system_put(Store *store, const char *name, const void *value, size_t length);
 extern Status system_remove(Store *store, const char *name);
 extern Status system_alarm(Store *store, const EntryAlarm *alarm, ApplyResult *result);
+extern Status system_cluster_version(Store *store, const uint8_t *payload, size_t length);
+/* RUSD_NOT_FOUND */
+extern Status system_find(const Snapshot *snapshot, const char *name, TreeCell *cell);
+
+#define SYSTEM_NAME_BYTES 48
+
+static inline Bytes
+system_name(const char *name)
+{
+	return (Bytes){.data = (const uint8_t *) name, .length = strlen(name)};
+}
+
+/* members.c */
 extern Status system_member(Store *store, uint64_t index, const uint8_t *payload, size_t length,
 							ApplyResult *result);
-extern Status system_cluster_version(Store *store, const uint8_t *payload, size_t length);
 
 #endif /* STORE_INT_H */

@@ -75,6 +75,14 @@ typedef struct StoreMember
  */
 extern Status store_next_member(const Snapshot *snapshot, uint64_t after, StoreMember *member);
 extern void store_member_free(StoreMember *member);
+/*
+ * Is a change of members right by the table of this snapshot (CLUSTER-13, the first that does not hold)?  body:
+ * EntryMember and its strings, has passed entry_check.  Before it is proposed, with judged_at no newer than this
+ * snapshot: the applier judges no more.
+ */
+extern Status store_judge_member(const Snapshot *snapshot, const uint8_t *body, size_t length);
+/* Was a member of this id removed, ever (CLUSTER-32)?  RUSD_OK, RUSD_NOT_FOUND. */
+extern Status store_find_removed(const Snapshot *snapshot, uint64_t id);
 /* "3.7.0", or "" while undecided. */
 extern Status store_cluster_version(const Snapshot *snapshot, char *buffer, size_t size);
 

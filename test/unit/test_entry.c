@@ -208,6 +208,8 @@ fixed_kinds(void **state)
 	assert_int_equal(check(ENTRY_COMPACT, sizeof(EntryCompact) - 1), RUSD_INVALID);
 	assert_int_equal(check(ENTRY_ALARM, sizeof(EntryAlarm)), RUSD_OK);
 	assert_int_equal(check(ENTRY_ALARM, 0), RUSD_INVALID);
+	assert_int_equal(check(ENTRY_TRANSFER, sizeof(EntryTransfer)), RUSD_OK);
+	assert_int_equal(check(ENTRY_TRANSFER, 0), RUSD_INVALID);
 	assert_int_equal(check(ENTRY_HARD_STATE, sizeof(EntryAlarm)), RUSD_INVALID);
 	assert_int_equal(check(99, 0), RUSD_INVALID);
 	assert_int_equal(entry_check(ENTRY_EMPTY, buffer, sizeof(EntryHeader) - 1), RUSD_INVALID);

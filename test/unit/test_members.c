@@ -634,6 +634,18 @@ propose_change(Backend *backend, uint64_t member, MemberAction action, bool is_l
 						 offsetof(__typeof__(change), name_length) + 4);
 }
 
+static uint64_t
+propose_transfer(Backend *backend, uint64_t target)
+{
+	struct
+	{
+		EntryHeader header;
+		EntryTransfer transfer;
+	} request = {.transfer = {.target = target}};
+
+	return put_into_ring(backend, ENTRY_TRANSFER, (uint8_t *) &request, sizeof(request));
+}
+
 /* What raft has answered; RUSD_AGAIN with sequence 0: nothing. */
 static Reply
 answer(Backend *backend)
@@ -994,6 +1006,43 @@ members_change_one_by_one(void **state)
 	end_net(net);
 }
 
+/* MAINT-40 to MAINT-42 */
+static void
+a_leader_hands_over_to_whom_it_is_told(void **state)
+{
+	Net *net = begin_ready();
+	Node *leads = leader(net);
+	Node *follows = follower(net);
+	Backend there = begin_backend(leads);
+	Backend here = begin_backend(follows);
+	uint64_t term = control(leads).term;
+
+	(void) state;
+	(void) propose_transfer(&here, follows->id);
+	(void) propose_transfer(&there, 99);
+	(void) propose_transfer(&there, leads->id);
+	settle(net);
+	assert_int_equal(answer(&here).status, RUSD_NOT_LEADER);
+	assert_int_equal(answer(&there).status, RUSD_BAD_TRANSFEREE);
+	assert_int_equal(answer(&there).status, RUSD_OK);
+	assert_ptr_equal(leader(net), leads);
+	(void) propose_transfer(&there, follows->id);
+	settle(net);
+	assert_int_equal(answer(&there).status, RUSD_OK);
+	ticks(net, 2);
+	assert_ptr_equal(leader(net), follows);
+	assert_int_equal(control(leads).leader_id, follows->id);
+	assert_int_equal(control(leads).term, term + 1);
+	/* Not to a learner. */
+	(void) propose_change(&here, 9, MEMBER_ADD, true, 0);
+	settle(net);
+	ticks(net, 2);
+	(void) propose_transfer(&here, 9);
+	settle(net);
+	assert_int_equal(answer(&here).status, RUSD_BAD_TRANSFEREE);
+	end_net(net);
+}
+
 static void
 who_stops_hands_over(void **state)
 {
@@ -1308,6 +1357,7 @@ main(void)
 		cmocka_unit_test(a_later_term_makes_the_outcome_unknown),
 		cmocka_unit_test(reads_are_confirmed_by_a_majority),
 		cmocka_unit_test(members_change_one_by_one),
+		cmocka_unit_test(a_leader_hands_over_to_whom_it_is_told),
 		cmocka_unit_test(who_stops_hands_over),
 		cmocka_unit_test(a_full_log_leaves_entries_where_they_are),
 		cmocka_unit_test(a_state_takes_the_place_of_the_log),

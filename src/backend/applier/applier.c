@@ -164,8 +164,9 @@ apply_record(Applier *applier, const WalRecord *record, uint64_t *now)
 				  LOG_TEXT("error", status_text(status)));
 		return status;
 	}
+	/* Judged by another configuration: whoever wants it still judges anew. */
 	if (refused)
-		result.status = RUSD_UNHEALTHY;
+		result.status = RUSD_AGAIN;
 	applier->log_position = record->end;
 	answer_add(applier, &entry, &result);
 	*now = applier->clock->monotonic_ns(applier->clock);

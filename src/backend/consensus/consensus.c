@@ -188,6 +188,22 @@ see_stop(Consensus *consensus)
 		consensus->hand_over_until = consensus->now_ns + consensus->election_ns;
 }
 
+Status
+consensus_hand_over(Consensus *consensus, uint64_t target)
+{
+	const Raft *raft = &consensus->raft;
+	uint32_t place = raft_configuration_find(&raft->configuration, target);
+
+	if (raft->role != ROLE_LEADER)
+		return RUSD_NOT_LEADER;
+	if (target == raft->member_id)
+		return RUSD_OK;
+	if (place == raft->configuration.member_count || raft->configuration.members[place].is_learner)
+		return RUSD_BAD_TRANSFEREE;
+	consensus_core(consensus, &(RaftEvent){.kind = RAFT_TRANSFER, .member = target});
+	return RUSD_OK;
+}
+
 void
 consensus_core(Consensus *consensus, const RaftEvent *event)
 {

@@ -381,6 +381,11 @@ extern bool tell_wakes(Consensus *consensus);
  * caller can use: it is in consensus->update. */
 extern void consensus_core(Consensus *consensus, const RaftEvent *event);
 extern void consensus_take_in(Consensus *consensus);
+/*
+ * MAINT-40, MAINT-42: that member shall lead.  RUSD_OK: it does, or the transfer has begun, or it is not up to it now and
+ * nothing changes.  RUSD_NOT_LEADER, RUSD_BAD_TRANSFEREE.
+ */
+extern Status consensus_hand_over(Consensus *consensus, uint64_t target);
 /* May proposals be taken from the rings: does it lead, or know who does? */
 extern bool consensus_has_leader(const Consensus *consensus);
 

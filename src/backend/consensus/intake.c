@@ -33,6 +33,8 @@ static DrainResult append_collected(Consensus *consensus, uint32_t slot, Intake 
 static bool has_room(Consensus *consensus, const ProposalPiece *piece);
 static DrainResult take_read(Consensus *consensus, uint32_t slot, Intake *intake,
 							 const ProposalPiece *piece);
+static DrainResult take_transfer(Consensus *consensus, uint32_t slot, Intake *intake,
+								 const ProposalPiece *piece);
 static void pass_on(Consensus *consensus, uint32_t slot, Intake *intake, const ProposalPiece *piece,
 					uint8_t *payload, uint64_t pages);
 static void stop_collecting(Consensus *consensus, Intake *intake);
@@ -170,6 +172,8 @@ take_first(Consensus *consensus, uint32_t slot, Intake *intake, const ProposalPi
 	}
 	if (piece->kind == ENTRY_READ_INDEX)
 		return take_read(consensus, slot, intake, piece);
+	if (piece->kind == ENTRY_TRANSFER)
+		return take_transfer(consensus, slot, intake, piece);
 	if (piece->length == piece->total_length)
 		return take_whole(consensus, slot, intake, piece, pages);
 	return begin_collecting(consensus, slot, intake, piece);
@@ -205,6 +209,23 @@ take_read(Consensus *consensus, uint32_t slot, Intake *intake, const ProposalPie
 	proposal_accept(consensus->shm, slot, piece, NULL);
 	reads_add(consensus, &waiter);
 	consensus->did_something = true;
+	return DRAIN_MORE;
+}
+
+/* Begun, or why not; who has led since is what control tells. */
+static DrainResult
+take_transfer(Consensus *consensus, uint32_t slot, Intake *intake, const ProposalPiece *piece)
+{
+	EntryTransfer transfer;
+
+	if (piece->length != piece->total_length)
+		return accuse(consensus, slot, intake);
+	proposal_accept(consensus->shm, slot, piece, consensus->piece);
+	if (entry_check(ENTRY_TRANSFER, consensus->piece, piece->total_length) != RUSD_OK)
+		return accuse(consensus, slot, intake);
+	memcpy(&transfer, consensus->piece + sizeof(EntryHeader), sizeof(transfer));
+	intake_answer(consensus, slot, intake->generation, piece->sequence,
+				  consensus_hand_over(consensus, transfer.target), 0);
 	return DRAIN_MORE;
 }
 

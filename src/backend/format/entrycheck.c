@@ -63,6 +63,8 @@ entry_check(uint32_t kind, const uint8_t *payload, size_t length)
 			return left == sizeof(EntryCompact) ? RUSD_OK : RUSD_INVALID;
 		case ENTRY_ALARM:
 			return left == sizeof(EntryAlarm) ? RUSD_OK : RUSD_INVALID;
+		case ENTRY_TRANSFER:
+			return left == sizeof(EntryTransfer) ? RUSD_OK : RUSD_INVALID;
 		case ENTRY_MEMBER:
 		case ENTRY_MEMBER_ATTRIBUTES:
 			return check_member(kind, body, left);

@@ -1,6 +1,5 @@
 SERVER_OBJS += src/backend/postmaster/child.o
 SERVER_OBJS += src/backend/postmaster/datadir.o
-SERVER_OBJS += src/backend/postmaster/ids.o
 SERVER_OBJS += src/backend/postmaster/listen.o
 SERVER_OBJS += src/backend/postmaster/postmaster.o
 SERVER_OBJS += src/backend/postmaster/sizing.o

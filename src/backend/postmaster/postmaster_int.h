@@ -11,6 +11,7 @@
 
 #include "ipc/process.h"
 #include "ipc/shmem.h"
+#include "utils/ids.h"
 
 /* ---- datadir.c ---- */
 /*
@@ -23,12 +24,6 @@ extern bool datadir_open(const char *path);
 extern void datadir_close_in_backend(void);
 /* Name of the postmaster in postmaster.pid. */
 extern void datadir_write_pid(void);
-
-/* ---- ids.c ---- */
-/* CLUSTER-1: urls sorted ascending, token may be "". */
-extern uint64_t member_id_compute(char *const *urls, uint32_t count, const char *token);
-/* CLUSTER-2: ids in any order. */
-extern uint64_t cluster_id_compute(const uint64_t *ids, uint32_t count);
 
 /* ---- sizing.c ---- */
 /* Sizes of shared memory from configuration and data file; false (and a log line) if the data do

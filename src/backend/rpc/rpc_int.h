@@ -247,6 +247,14 @@ extern bool quota_fits(const RootState *root, uint64_t cost);
  * Returns as propose does. */
 extern void quota_exceeded(RpcCall *call);
 
+/* ---- memberurl.c ---- */
+/* Are they peer URLs that a member may be added with?  Trimmed and sorted in place.  RUSD_MEMBER_BAD_URLS. */
+extern Status member_urls_check(char **urls, size_t count);
+
+/* ---- reconfig.c ---- */
+/* May the members be changed so, by --strict-reconfig-check?  RUSD_NOT_ENOUGH_STARTED, RUSD_UNHEALTHY. */
+extern Status reconfig_check(Rpc *rpc, const Snapshot *snapshot, const EntryMember *change);
+
 /* ---- answer.c ---- */
 /* A piece of an answer: literal bytes, then what a range reader gives. */
 typedef struct AnswerPart

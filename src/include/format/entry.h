@@ -13,7 +13,7 @@
  *
  * DEFRAGMENT is proposed by a backend like these and checked like them (an EntryHeader and nothing else), but it is local: raft appends it
  * without an index and sends it to nobody; wal_reader_next hands it to the applier in its place in the log.  READ_INDEX is put into the ring in
- * the same way and never reaches the log: raft answers it with the index in Reply.value.
+ * the same way and never reaches the log: raft answers it with the index in Reply.value; so is TRANSFER, with EntryTransfer behind its header.
  *
  * Ops lie one behind the other, each an OpHeader, its bytes (key, range end, value, in this order) and padding
  * to 8.  A transaction is a straight program: OP_TXN carries its compares (OP_COMPARE) behind it; if they hold, the
@@ -34,7 +34,7 @@ typedef enum EntryKind
 #define RUSD_ENTRY(number, symbol, name, replicated) ENTRY_##symbol = number,
 #include "format/entrylist.h"
 #undef RUSD_ENTRY
-	ENTRY_KIND_END = 67
+	ENTRY_KIND_END = 68
 } EntryKind;
 
 /* "unknown" for a number that is not on the list. */
@@ -103,6 +103,11 @@ typedef struct EntryAlarm
 	uint32_t alarm;  /* NONE 0, NOSPACE 1, CORRUPT 2 */
 	uint64_t member_id;
 } EntryAlarm;
+
+typedef struct EntryTransfer
+{
+	uint64_t target; /* the member that shall lead */
+} EntryTransfer;
 
 typedef enum MemberAction
 {

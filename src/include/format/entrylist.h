@@ -22,3 +22,5 @@ RUSD_ENTRY(64, HARD_STATE, "hard-state", false) /* term, vote, commit */
 RUSD_ENTRY(65, DEFRAGMENT, "defragment", false)
 /* A backend asks this member's raft for a read index: an EntryHeader in its ring, never in the log. */
 RUSD_ENTRY(66, READ_INDEX, "read-index", false)
+/* The same, that it hands over to another member: EntryTransfer. */
+RUSD_ENTRY(67, TRANSFER, "transfer", false)

@@ -93,7 +93,7 @@ RUSD_PARAM_TEXT(discovery_password, "discovery-password", STRING, "", "", NOT_YE
 RUSD_PARAM_TEXT(discovery_fallback, "discovery-fallback", ENUM, "exit", "exit|proxy", NOT_YET, FIXED, "What to do when discovery fails.", "")
 RUSD_PARAM_TEXT(discovery_srv, "discovery-srv", STRING, "", "", NOT_YET, FIXED, "DNS domain with SRV records of the members.", "")
 RUSD_PARAM_TEXT(discovery_srv_name, "discovery-srv-name", STRING, "", "", NOT_YET, FIXED, "Suffix of the service name of those records.", "")
-RUSD_PARAM_BOOL(strict_reconfig_check, "strict-reconfig-check", true, NOT_YET, FIXED, "Refuse changes of the membership that would lose the quorum.", "")
+RUSD_PARAM_BOOL(strict_reconfig_check, "strict-reconfig-check", true, HONOURED, FIXED, "Refuse changes of the membership that would lose the quorum.", "")
 RUSD_PARAM_BOOL(pre_vote, "pre-vote", true, WARNED, FIXED, "Ask before an election whether it could be won.", "a single member has nobody to ask")
 RUSD_PARAM_TEXT(auto_compaction_retention, "auto-compaction-retention", STRING, "0", "", NOT_YET, FIXED, "What automatic compaction keeps; 0: no compaction.", "")
 RUSD_PARAM_TEXT(auto_compaction_mode, "auto-compaction-mode", WORD, "periodic", "periodic|revision", NOT_YET, FIXED, "Whether automatic compaction counts time or revisions.", "")
@@ -167,7 +167,7 @@ RUSD_PARAM_INT(compaction_sleep_interval, "compaction-sleep-interval", DURATION,
 RUSD_PARAM_INT(watch_progress_notify_interval, "watch-progress-notify-interval", DURATION, 0, INT64_MIN, INT64_MAX, NOT_YET, FIXED, "Time between progress notifications of watches; 0: 10 minutes.", "")
 RUSD_PARAM_INT(warning_apply_duration, "warning-apply-duration", DURATION, 100 * PARAM_MILLISECOND, INT64_MIN, INT64_MAX, HONOURED, RELOAD, "Entries that take longer to apply are logged.", "")
 RUSD_PARAM_INT(bootstrap_defrag_threshold_megabytes, "bootstrap-defrag-threshold-megabytes", UINT, 0, 0, INT64_MAX, WARNED, FIXED, "Free space at which etcd defragments at start; 0: never.", "each checkpoint gives back the free space at the end of the data file")
-RUSD_PARAM_INT(max_learners, "max-learners", INT, 1, INT64_MIN, INT64_MAX, NOT_YET, FIXED, "Most learners in the cluster.", "")
+RUSD_PARAM_INT(max_learners, "max-learners", INT, 1, INT64_MIN, INT64_MAX, HONOURED, FIXED, "Most learners in the cluster.", "")
 RUSD_PARAM_INT(downgrade_check_time, "downgrade-check-time", DURATION, 5 * PARAM_SECOND, INT64_MIN, INT64_MAX, NOT_YET, FIXED, "Time between looks at the state of a downgrade.", "")
 RUSD_PARAM_INT(snapshot_catchup_entries, "snapshot-catchup-entries", UINT64, 5000, 0, INT64_MAX, WARNED, FIXED, "Log entries that etcd keeps for slow followers.", "the log is kept by bytes: see --wal-keep-size")
 

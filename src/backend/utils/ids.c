@@ -2,15 +2,13 @@
  * ids.c
  *	  Member and cluster ids as etcd derives them (CLUSTER-1, CLUSTER-2).
  *
- * Runs in the startup process, at bootstrap only.
- *
- * src/backend/postmaster/ids.c
+ * src/backend/utils/ids.c
  */
 #include "rusd.h"
 
 #include <openssl/evp.h>
 
-#include "postmaster_int.h"
+#include "utils/ids.h"
 
 static int compare_urls(const void *left, const void *right);
 static int compare_ids(const void *left, const void *right);

@@ -2,6 +2,7 @@
 
 ETCD ?= etcd
 ETCDCTL ?= etcdctl
-check-clients: $(BUILD)/rusd
-	@test/run-tap -v "test/clients/clients.py --server $(BUILD)/rusd --etcd $(ETCD) --etcdctl $(ETCDCTL)"
+check-clients: $(BUILD)/rusd $(BUILD)/rusdctl
+	@test/run-tap -v "test/clients/clients.py --server $(BUILD)/rusd --etcd $(ETCD) --etcdctl $(ETCDCTL)" \
+		"test/clients/ctl.py --ctl $(BUILD)/rusdctl --etcd $(ETCD) --etcdctl $(ETCDCTL)"
 .PHONY: check-clients

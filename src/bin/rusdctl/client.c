@@ -1,24 +1,16 @@
 /*
  * client.c
- *	  gRPC over one plaintext HTTP/2 connection, one call at a time, with deadlines.
+ *	  gRPC over one HTTP/2 connection, one call at a time, with deadlines.
  *
- * The socket does not block; waiting is in wait_for_socket only, so that no server, however slow,
- * keeps a command beyond its timeout.  What the library has to send is taken from it piece by
+ * Waiting is in connect.c only, with a deadline, so that no server, however slow, keeps a command
+ * beyond its timeout.  What the library has to send is taken from it piece by
  * piece, what arrives is handed to it as it comes.
  *
  * src/bin/rusdctl/client.c
  */
 #include "rusd_fe.h"
 
-#include <fcntl.h>
-#include <netdb.h>
-#include <netinet/tcp.h>
 #include <nghttp2/nghttp2.h>
-#include <poll.h>
-#include <stdarg.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "client.h"
 
@@ -29,9 +21,9 @@
 
 struct Client
 {
-	int fd;
+	Connection *connection;
 	nghttp2_session *session;
-	char *authority; /* what the endpoint names, without scheme */
+	const char *authority; /* the connection's */
 	const char *token;
 
 	/* the call under way */
@@ -49,146 +41,6 @@ struct Client
 	bool body_too_large;
 	uint32_t stream_error;
 };
-
-int64_t
-client_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t) now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-printf_like(1, 2) static char *text(const char *format, ...)
-{
-	char *out = NULL;
-	va_list args;
-
-	va_start(args, format);
-	if (vasprintf(&out, format, args) < 0)
-		out = NULL;
-	va_end(args);
-	return out;
-}
-
-/* ---- connecting ---- */
-
-/* Takes "http://[::1]:2379/" apart.  Returns false if there is no port in it. */
-static bool
-split_endpoint(const char *endpoint, char *host, size_t host_room, char *port, size_t port_room)
-{
-	const char *start = endpoint;
-	size_t length;
-	const char *colon;
-
-	if (strncmp(start, "http://", 7) == 0)
-		start += 7;
-	length = strcspn(start, "/");
-	colon = memrchr(start, ':', length);
-	if (colon == NULL || colon == start || colon == start + length - 1)
-		return false;
-	if ((size_t) (start + length - colon - 1) >= port_room)
-		return false;
-	memcpy(port, colon + 1, (size_t) (start + length - colon - 1));
-	port[start + length - colon - 1] = '\0';
-	length = (size_t) (colon - start);
-	if (*start == '[' && length > 2 && start[length - 1] == ']')
-	{
-		start++;
-		length -= 2;
-	}
-	if (length >= host_room)
-		return false;
-	memcpy(host, start, length);
-	host[length] = '\0';
-	return true;
-}
-
-/* Waits for events on the socket.  Returns false when the deadline has passed. */
-static bool
-wait_for_socket(int fd, short events, int64_t deadline)
-{
-	for (;;)
-	{
-		struct pollfd p = {.fd = fd, .events = events};
-		int64_t left = deadline - client_now();
-		int n;
-
-		if (left <= 0)
-			return false;
-		n = poll(&p, 1, (int) Min((left + NS_PER_MS - 1) / NS_PER_MS, INT_MAX));
-		if (n > 0)
-			return true;
-		if (n < 0 && errno != EINTR)
-			return true; /* the call that follows will say what is wrong */
-	}
-}
-
-/* Connects to one address.  Returns the socket, or -1 with errno. */
-static int
-connect_address(const struct addrinfo *address, int64_t deadline)
-{
-	int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int error = 0;
-	socklen_t length = sizeof(error);
-
-	if (fd < 0)
-		return -1;
-	if (connect(fd, address->ai_addr, address->ai_addrlen) == 0)
-		return fd;
-	if (errno == EINPROGRESS)
-	{
-		if (!wait_for_socket(fd, POLLOUT, deadline))
-			error = ETIMEDOUT;
-		else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0)
-			error = errno;
-		if (error == 0)
-			return fd;
-	}
-	else
-		error = errno;
-	close(fd);
-	errno = error;
-	return -1;
-}
-
-static int
-connect_endpoint(const char *endpoint, int64_t deadline, char **error)
-{
-	char host[256];
-	char port[32];
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-	struct addrinfo *found;
-	int rc;
-	int fd = -1;
-	int one = 1;
-
-	if (strncmp(endpoint, "https://", 8) == 0 || strncmp(endpoint, "unix", 4) == 0)
-	{
-		*error = text("endpoint %s: only plaintext http:// endpoints can be spoken to", endpoint);
-		return -1;
-	}
-	if (!split_endpoint(endpoint, host, sizeof(host), port, sizeof(port)))
-	{
-		*error = text("endpoint %s: not of the form HOST:PORT", endpoint);
-		return -1;
-	}
-	/* No host is loopback: localhost is known without a hosts file. */
-	rc = getaddrinfo(strcmp(host, "localhost") == 0 ? NULL : host, port, &hints, &found);
-	if (rc != 0)
-	{
-		*error = text("endpoint %s: %s", endpoint, gai_strerror(rc));
-		return -1;
-	}
-	for (const struct addrinfo *a = found; a != NULL && fd < 0; a = a->ai_next)
-		fd = connect_address(a, deadline);
-	if (fd < 0)
-		*error = text("could not connect to %s: %s", endpoint, strerror(errno));
-	else
-		(void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)); /* only speed */
-	freeaddrinfo(found);
-	return fd;
-}
 
 /* ---- what the library tells us ---- */
 
@@ -338,27 +190,26 @@ make_session(Client *c)
 }
 
 Client *
-client_open(const char *endpoint, int64_t timeout_ns, char **error)
+client_open(const char *endpoint, const ConnectOptions *options, int64_t timeout_ns, char **error)
 {
 	Client *c = calloc(1, sizeof(*c));
-	const char *authority = strncmp(endpoint, "http://", 7) == 0 ? endpoint + 7 : endpoint;
 
 	*error = NULL;
 	if (c == NULL)
 	{
-		*error = text("out of memory");
+		*error = error_text("out of memory");
 		return NULL;
 	}
-	c->fd = connect_endpoint(endpoint, client_now() + timeout_ns, error);
-	if (c->fd < 0)
+	c->connection = connection_open(endpoint, options, client_now() + timeout_ns, error);
+	if (c->connection == NULL)
 	{
 		free(c);
 		return NULL;
 	}
-	c->authority = strndup(authority, strcspn(authority, "/"));
-	if (c->authority == NULL || !make_session(c))
+	c->authority = connection_authority(c->connection);
+	if (!make_session(c))
 	{
-		*error = text("out of memory");
+		*error = error_text("out of memory");
 		client_close(c);
 		return NULL;
 	}
@@ -371,8 +222,7 @@ client_close(Client *c)
 	if (c == NULL)
 		return;
 	nghttp2_session_del(c->session);
-	close(c->fd);
-	free(c->authority);
+	connection_close(c->connection);
 	free(c->send);
 	free(c->body);
 	free(c->grpc_message);
@@ -387,6 +237,18 @@ client_set_token(Client *c, const char *token)
 
 /* ---- a call ---- */
 
+/* The status that stands for how a transfer ended; *error is set. */
+static int
+transfer_status(Transfer transfer, char **error)
+{
+	if (transfer == TRANSFER_DONE)
+		return RPC_OK;
+	if (transfer == TRANSFER_FAILED)
+		return RPC_UNAVAILABLE;
+	*error = error_text("context deadline exceeded");
+	return RPC_DEADLINE_EXCEEDED;
+}
+
 /* Sends what the library has.  Returns RPC_OK, or the status with *error set. */
 static int
 flush_session(Client *c, int64_t deadline, char **error)
@@ -396,32 +258,21 @@ flush_session(Client *c, int64_t deadline, char **error)
 
 	while ((length = nghttp2_session_mem_send(c->session, &data)) > 0)
 	{
-		ssize_t done = 0;
-
-		while (done < length)
+		while (length > 0)
 		{
-			ssize_t n = send(c->fd, data + done, (size_t) (length - done), MSG_NOSIGNAL);
+			size_t done = 0;
+			Transfer t =
+				connection_send(c->connection, data, (size_t) length, deadline, &done, error);
 
-			if (n >= 0)
-				done += n;
-			else if (errno == EAGAIN || errno == EWOULDBLOCK)
-			{
-				if (!wait_for_socket(c->fd, POLLOUT, deadline))
-				{
-					*error = text("context deadline exceeded");
-					return RPC_DEADLINE_EXCEEDED;
-				}
-			}
-			else if (errno != EINTR)
-			{
-				*error = text("connection to %s lost: %s", c->authority, strerror(errno));
-				return RPC_UNAVAILABLE;
-			}
+			if (t != TRANSFER_DONE)
+				return transfer_status(t, error);
+			data += done;
+			length -= (ssize_t) done;
 		}
 	}
 	if (length < 0)
 	{
-		*error = text("HTTP/2: %s", nghttp2_strerror((int) length));
+		*error = error_text("HTTP/2: %s", nghttp2_strerror((int) length));
 		return RPC_INTERNAL;
 	}
 	return RPC_OK;
@@ -432,31 +283,18 @@ static int
 read_once(Client *c, int64_t deadline, char **error)
 {
 	static uint8_t buffer[256 << 10];
-	ssize_t n;
+	size_t n = 0;
 	ssize_t taken;
+	Transfer t = connection_receive(c->connection, buffer, sizeof(buffer), deadline, &n, error);
 
-	if (!wait_for_socket(c->fd, POLLIN, deadline))
-	{
-		*error = text("context deadline exceeded");
-		return RPC_DEADLINE_EXCEEDED;
-	}
-	n = recv(c->fd, buffer, sizeof(buffer), 0);
-	if (n < 0)
-	{
-		if (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK)
-			return RPC_OK;
-		*error = text("connection to %s lost: %s", c->authority, strerror(errno));
-		return RPC_UNAVAILABLE;
-	}
-	if (n == 0)
-	{
-		*error = text("connection to %s lost: closed by the server", c->authority);
-		return RPC_UNAVAILABLE;
-	}
-	taken = nghttp2_session_mem_recv(c->session, buffer, (size_t) n);
+	if (t != TRANSFER_DONE)
+		return transfer_status(t, error);
+	taken = nghttp2_session_mem_recv(c->session, buffer, n);
 	if (taken < 0)
 	{
-		*error = text("%s does not speak HTTP/2: %s", c->authority, nghttp2_strerror((int) taken));
+		*error = error_text("%s does not speak HTTP/2%s: %s", c->authority,
+							connection_is_tls(c->connection) ? "" : " without TLS",
+							nghttp2_strerror((int) taken));
 		return RPC_UNAVAILABLE;
 	}
 	return RPC_OK;
@@ -482,14 +320,14 @@ submit(Client *c, const RpcMethod *method, const ProtobufCMessage *request, int6
 
 	if (length > UINT32_MAX)
 	{
-		*error = text("request of %zu bytes is too large", length);
+		*error = error_text("request of %zu bytes is too large", length);
 		return RPC_RESOURCE_EXHAUSTED;
 	}
 	free(c->send);
 	c->send = malloc(FRAME_HEADER + length);
 	if (c->send == NULL)
 	{
-		*error = text("out of memory");
+		*error = error_text("out of memory");
 		return RPC_RESOURCE_EXHAUSTED;
 	}
 	c->send[0] = 0;
@@ -505,7 +343,7 @@ submit(Client *c, const RpcMethod *method, const ProtobufCMessage *request, int6
 	c->closed = c->body_too_large = false;
 
 	headers[n++] = header(":method", "POST");
-	headers[n++] = header(":scheme", "http");
+	headers[n++] = header(":scheme", connection_is_tls(c->connection) ? "https" : "http");
 	headers[n++] = header(":path", method->path);
 	headers[n++] = header(":authority", c->authority);
 	headers[n++] = header("content-type", "application/grpc");
@@ -522,7 +360,7 @@ submit(Client *c, const RpcMethod *method, const ProtobufCMessage *request, int6
 	c->stream = nghttp2_submit_request(c->session, NULL, headers, n, &provider, NULL);
 	if (c->stream < 0)
 	{
-		*error = text("HTTP/2: %s", nghttp2_strerror(c->stream));
+		*error = error_text("HTTP/2: %s", nghttp2_strerror(c->stream));
 		return RPC_INTERNAL;
 	}
 	return RPC_OK;
@@ -534,33 +372,33 @@ judge(Client *c, const RpcMethod *method, ProtobufCMessage **reply, char **error
 {
 	if (c->body_too_large)
 	{
-		*error = text("the answer does not fit into memory");
+		*error = error_text("the answer does not fit into memory");
 		return RPC_RESOURCE_EXHAUSTED;
 	}
 	if (c->grpc_status > 0)
 	{
-		*error = text("%s", c->grpc_message != NULL ? c->grpc_message : "");
+		*error = error_text("%s", c->grpc_message != NULL ? c->grpc_message : "");
 		return c->grpc_status;
 	}
 	if (c->grpc_status < 0)
 	{
 		if (c->http_status != 0 && c->http_status != 200)
-			*error = text("%s answered with HTTP status %d", c->authority, c->http_status);
+			*error = error_text("%s answered with HTTP status %d", c->authority, c->http_status);
 		else
-			*error =
-				text("stream ended by the server (%s)", nghttp2_http2_strerror(c->stream_error));
+			*error = error_text("stream ended by the server (%s)",
+								nghttp2_http2_strerror(c->stream_error));
 		return c->stream_error == NGHTTP2_REFUSED_STREAM ? RPC_UNAVAILABLE : RPC_INTERNAL;
 	}
 	if (c->body_length < FRAME_HEADER || c->body[0] != 0)
 	{
-		*error = text("the answer has no message in it");
+		*error = error_text("the answer has no message in it");
 		return RPC_INTERNAL;
 	}
 	*reply = protobuf_c_message_unpack(method->reply, NULL, c->body_length - FRAME_HEADER,
 									   c->body + FRAME_HEADER);
 	if (*reply == NULL)
 	{
-		*error = text("the answer is no %s", method->reply->name);
+		*error = error_text("the answer is no %s", method->reply->name);
 		return RPC_INTERNAL;
 	}
 	return RPC_OK;
@@ -585,7 +423,7 @@ client_call(Client *c, const RpcMethod *method, const ProtobufCMessage *request,
 			return judge(c, method, reply, error);
 		if (!nghttp2_session_want_read(c->session))
 		{
-			*error = text("connection to %s ended by the server", c->authority);
+			*error = error_text("connection to %s ended by the server", c->authority);
 			return RPC_UNAVAILABLE;
 		}
 		code = read_once(c, deadline, error);

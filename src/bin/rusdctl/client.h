@@ -9,6 +9,8 @@
 
 #include <protobuf-c/protobuf-c.h>
 
+#include "connect.h"
+
 /* Statuses of gRPC that the client gives by itself. */
 #define RPC_OK 0
 #define RPC_UNKNOWN 2
@@ -19,18 +21,21 @@
 
 typedef struct Client Client;
 
-/* One method: its path and what it answers. */
+/* One method: its path, what it answers, and whether it may be asked of another member too when
+ * one says that it cannot serve: it changes nothing. */
 typedef struct RpcMethod
 {
 	const char *path;
 	const ProtobufCMessageDescriptor *reply;
+	bool repeatable;
 } RpcMethod;
 
 /*
- * Connects to "host:port", "http://host:port" or "[v6]:port" within timeout_ns.  Returns NULL and
- * a text of its own in *error, which the caller frees.
+ * Connects to an endpoint (connect.h says what that is) within timeout_ns.  Returns NULL and a text
+ * in *error, which the caller frees.
  */
-extern Client *client_open(const char *endpoint, int64_t timeout_ns, char **error);
+extern Client *client_open(const char *endpoint, const ConnectOptions *options, int64_t timeout_ns,
+						   char **error);
 extern void client_close(Client *client);
 
 /* The token sent with every later call; NULL for none.  Not copied. */
@@ -43,8 +48,5 @@ extern void client_set_token(Client *client, const char *token);
  */
 extern int client_call(Client *client, const RpcMethod *method, const ProtobufCMessage *request,
 					   int64_t timeout_ns, ProtobufCMessage **reply, char **error);
-
-/* Nanoseconds of the monotonic clock. */
-extern int64_t client_now(void);
 
 #endif /* RUSDCTL_CLIENT_H */

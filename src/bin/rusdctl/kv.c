@@ -10,15 +10,6 @@
 
 #include "ctl.h"
 
-static const RpcMethod range_method = {"/etcdserverpb.KV/Range",
-									   &etcdserverpb__range_response__descriptor};
-static const RpcMethod put_method = {"/etcdserverpb.KV/Put",
-									 &etcdserverpb__put_response__descriptor};
-static const RpcMethod delete_method = {"/etcdserverpb.KV/DeleteRange",
-										&etcdserverpb__delete_range_response__descriptor};
-static const RpcMethod compact_method = {"/etcdserverpb.KV/Compact",
-										 &etcdserverpb__compaction_response__descriptor};
-
 /* ---- flags ---- */
 
 static struct
@@ -47,48 +38,50 @@ static bool physical;
 
 Flag range_flags[] = {
 	{"consistency", 0, FLAG_TEXT, &get.consistency, "\"l\"", "linearizable (l) or serializable (s)",
-	 false},
+	 "l s", false},
 	{"count-only", 0, FLAG_BOOL, &get.count_only, NULL,
-	 "only the count; not with --write-out=simple", false},
-	{"from-key", 0, FLAG_BOOL, &get.from_key, NULL, "all keys from KEY on", false},
-	{"keys-only", 0, FLAG_BOOL, &get.keys_only, NULL, "without the values", false},
-	{"limit", 0, FLAG_INT, &get.limit, "0: no limit", "at most so many keys", false},
+	 "only the count; not with --write-out=simple", NULL, false},
+	{"from-key", 0, FLAG_BOOL, &get.from_key, NULL, "all keys from KEY on", NULL, false},
+	{"keys-only", 0, FLAG_BOOL, &get.keys_only, NULL, "without the values", NULL, false},
+	{"limit", 0, FLAG_INT, &get.limit, "0: no limit", "at most so many keys", NULL, false},
 	{"max-create-rev", 0, FLAG_INT, &get.max_create, NULL,
-	 "only keys created at this revision or before", false},
+	 "only keys created at this revision or before", NULL, false},
 	{"max-mod-rev", 0, FLAG_INT, &get.max_mod, NULL,
-	 "only keys last changed at this revision or before", false},
+	 "only keys last changed at this revision or before", NULL, false},
 	{"min-create-rev", 0, FLAG_INT, &get.min_create, NULL,
-	 "only keys created at this revision or after", false},
+	 "only keys created at this revision or after", NULL, false},
 	{"min-mod-rev", 0, FLAG_INT, &get.min_mod, NULL,
-	 "only keys last changed at this revision or after", false},
-	{"order", 0, FLAG_TEXT, &get.order, "ASCEND", "ASCEND or DESCEND", false},
-	{"prefix", 0, FLAG_BOOL, &get.prefix, NULL, "all keys that begin with KEY", false},
+	 "only keys last changed at this revision or after", NULL, false},
+	{"order", 0, FLAG_TEXT, &get.order, "ASCEND", "ASCEND or DESCEND", "ASCEND DESCEND", false},
+	{"prefix", 0, FLAG_BOOL, &get.prefix, NULL, "all keys that begin with KEY", NULL, false},
 	{"print-value-only", 0, FLAG_BOOL, &get.value_only, NULL,
-	 "values without keys, with --write-out=simple", false},
-	{"rev", 0, FLAG_INT, &get.rev, "0: now", "as it was at this revision", false},
-	{"sort-by", 0, FLAG_TEXT, &get.sort_by, "KEY", "CREATE, KEY, MODIFY, VALUE or VERSION", false},
+	 "values without keys, with --write-out=simple", NULL, false},
+	{"rev", 0, FLAG_INT, &get.rev, "0: now", "as it was at this revision", NULL, false},
+	{"sort-by", 0, FLAG_TEXT, &get.sort_by, "KEY", "CREATE, KEY, MODIFY, VALUE or VERSION",
+	 "CREATE KEY MODIFY VALUE VERSION", false},
 	{0}};
 
 Flag put_flags[] = {
-	{"ignore-lease", 0, FLAG_BOOL, &put.ignore_lease, NULL, "keep the lease that the key has",
+	{"ignore-lease", 0, FLAG_BOOL, &put.ignore_lease, NULL, "keep the lease that the key has", NULL,
 	 false},
-	{"ignore-value", 0, FLAG_BOOL, &put.ignore_value, NULL, "keep the value that the key has",
+	{"ignore-value", 0, FLAG_BOOL, &put.ignore_value, NULL, "keep the value that the key has", NULL,
 	 false},
 	{"lease", 0, FLAG_TEXT, &put.lease, "\"0\"", "id of a lease, hexadecimal, to attach to the key",
-	 false},
-	{"prev-kv", 0, FLAG_BOOL, &put.prev_kv, NULL, "print what the key was before", false},
+	 NULL, false},
+	{"prev-kv", 0, FLAG_BOOL, &put.prev_kv, NULL, "print what the key was before", NULL, false},
 	{0}};
 
 Flag delete_flags[] = {
-	{"from-key", 0, FLAG_BOOL, &del.from_key, NULL, "all keys from KEY on", false},
-	{"prefix", 0, FLAG_BOOL, &del.prefix, NULL, "all keys that begin with KEY", false},
-	{"prev-kv", 0, FLAG_BOOL, &del.prev_kv, NULL, "print what was deleted", false},
+	{"from-key", 0, FLAG_BOOL, &del.from_key, NULL, "all keys from KEY on", NULL, false},
+	{"prefix", 0, FLAG_BOOL, &del.prefix, NULL, "all keys that begin with KEY", NULL, false},
+	{"prev-kv", 0, FLAG_BOOL, &del.prev_kv, NULL, "print what was deleted", NULL, false},
 	{"range", 0, FLAG_BOOL, &del.range, NULL,
-	 "accepted for etcdctl's sake; RANGE_END is never asked about", false},
+	 "accepted for etcdctl's sake; RANGE_END is never asked about", NULL, false},
 	{0}};
 
 static Flag compaction_flags[] = {{"physical", 0, FLAG_BOOL, &physical, NULL,
-								   "wait until the old revisions are gone from the store", false},
+								   "wait until the old revisions are gone from the store", NULL,
+								   false},
 								  {0}};
 
 void
@@ -277,6 +270,16 @@ make_delete(int argc, char **argv)
 void
 print_range(const Etcdserverpb__RangeResponse *r, bool value_only)
 {
+	if (ctl.format == OUTPUT_TABLE && r->n_kvs == 0)
+	{
+		print_header_table(r->header, "COUNT", ctl_printf("%" PRId64, r->count));
+		return;
+	}
+	if (ctl.format == OUTPUT_TABLE)
+	{
+		print_kv_table(r->kvs, r->n_kvs);
+		return;
+	}
 	if (ctl.format == OUTPUT_FIELDS)
 		print_header_fields(r->header);
 	for (size_t i = 0; i < r->n_kvs; i++)
@@ -300,6 +303,13 @@ print_put(const Etcdserverpb__PutResponse *r)
 			print_kv_fields("Prev", r->prev_kv);
 		return;
 	}
+	if (ctl.format == OUTPUT_TABLE)
+	{
+		print_header_table(r->header, NULL, NULL);
+		if (r->prev_kv != NULL)
+			print_kv_table((Mvccpb__KeyValue *const[]){r->prev_kv}, 1);
+		return;
+	}
 	puts("OK");
 	if (r->prev_kv != NULL)
 		print_kv(r->prev_kv, false);
@@ -308,6 +318,13 @@ print_put(const Etcdserverpb__PutResponse *r)
 void
 print_delete(const Etcdserverpb__DeleteRangeResponse *r)
 {
+	if (ctl.format == OUTPUT_TABLE)
+	{
+		print_header_table(r->header, "DELETED", ctl_printf("%" PRId64, r->deleted));
+		if (r->n_prev_kvs > 0)
+			print_kv_table(r->prev_kvs, r->n_prev_kvs);
+		return;
+	}
 	if (ctl.format == OUTPUT_FIELDS)
 	{
 		print_header_fields(r->header);
@@ -322,24 +339,6 @@ print_delete(const Etcdserverpb__DeleteRangeResponse *r)
 		else
 			print_kv(r->prev_kvs[i], false);
 	}
-}
-
-/* The forms that need no knowledge of the message.  Returns false for the others. */
-static bool
-print_generic(const ProtobufCMessage *message)
-{
-	if (ctl.format == OUTPUT_JSON)
-	{
-		print_json(message);
-		putchar('\n');
-	}
-	else if (ctl.format == OUTPUT_PROTOBUF)
-		print_protobuf(message);
-	else if (ctl.format == OUTPUT_TABLE)
-		ctl_fail(EXIT_UNSUPPORTED, "table is not a form of output of this command");
-	else
-		return false;
-	return true;
 }
 
 /* ---- commands ---- */
@@ -359,7 +358,7 @@ run_get(int argc, char **argv)
 	if (get.value_only && ctl.format != OUTPUT_SIMPLE)
 		ctl_fail(EXIT_BAD_ARGS, "print-value-only is only for `--write-out=simple`");
 	reply = ctl_call(&range_method, &request->base);
-	if (!print_generic(&reply->base))
+	if (!print_encoded(&reply->base))
 		print_range(reply, get.value_only);
 	return 0;
 }
@@ -370,7 +369,7 @@ run_put(int argc, char **argv)
 	const Etcdserverpb__PutRequest *request = make_put(argc, argv);
 	const Etcdserverpb__PutResponse *reply = ctl_call(&put_method, &request->base);
 
-	if (!print_generic(&reply->base))
+	if (!print_encoded(&reply->base))
 		print_put(reply);
 	return 0;
 }
@@ -381,7 +380,7 @@ run_del(int argc, char **argv)
 	const Etcdserverpb__DeleteRangeRequest *request = make_delete(argc, argv);
 	const Etcdserverpb__DeleteRangeResponse *reply = ctl_call(&delete_method, &request->base);
 
-	if (!print_generic(&reply->base))
+	if (!print_encoded(&reply->base))
 		print_delete(reply);
 	return 0;
 }
@@ -390,6 +389,7 @@ static int
 run_compaction(int argc, char **argv)
 {
 	Etcdserverpb__CompactionRequest request = ETCDSERVERPB__COMPACTION_REQUEST__INIT;
+	const Etcdserverpb__CompactionResponse *reply;
 	const char *why;
 
 	if (argc != 1)
@@ -397,8 +397,18 @@ run_compaction(int argc, char **argv)
 	if (!parse_int(argv[0], 10, &request.revision, &why))
 		ctl_fail(EXIT_ERROR, "%s", why);
 	request.physical = physical;
-	ctl_call(&compact_method, &request.base);
-	printf("compacted revision %" PRId64 "\n", request.revision);
+	reply = ctl_call(&compact_method, &request.base);
+	if (print_encoded(&reply->base))
+		return 0;
+	if (ctl.format == OUTPUT_SIMPLE)
+		printf("compacted revision %" PRId64 "\n", request.revision);
+	else if (ctl.format == OUTPUT_TABLE)
+		print_header_table(reply->header, "COMPACTED", ctl_printf("%" PRId64, request.revision));
+	else
+	{
+		print_header_fields(reply->header);
+		printf("\"Compacted\" : %" PRId64 "\n", request.revision);
+	}
 	return 0;
 }
 

@@ -51,6 +51,27 @@ parse_int(const char *text, int base, int64_t *value, const char **error)
 }
 
 bool
+parse_id(const char *text, uint64_t *id, const char **error)
+{
+	static char buffer[512];
+	const char *why = NULL;
+	char *end;
+
+	errno = 0;
+	*id = strtoull(text, &end, 16);
+	/* strtoull takes blanks, signs and 0x, Go does not */
+	if (*end != '\0' || !isxdigit((unsigned char) *text) || strpbrk(text, "xX") != NULL)
+		why = "invalid syntax";
+	else if (errno == ERANGE)
+		why = "value out of range";
+	if (why == NULL)
+		return true;
+	snprintf(buffer, sizeof(buffer), "strconv.ParseUint: parsing \"%.300s\": %s", text, why);
+	*error = buffer;
+	return false;
+}
+
+bool
 parse_duration(const char *text, int64_t *value, const char **error)
 {
 	static char buffer[512];

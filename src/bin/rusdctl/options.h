@@ -23,6 +23,7 @@ typedef struct Flag
 	void *value;               /* bool *, const char **, int64_t * */
 	const char *shown_default; /* for help; NULL: none worth showing */
 	const char *help;
+	const char *choices; /* values there are, with blanks between them; NULL: any */
 	bool given;
 } Flag;
 
@@ -41,6 +42,8 @@ extern void options_print(const Flag *flags);
 
 /* Go's syntax of numbers and durations, with Go's texts of errors. */
 extern bool parse_int(const char *text, int base, int64_t *value, const char **error);
+/* Of a member: hexadecimal, without sign. */
+extern bool parse_id(const char *text, uint64_t *id, const char **error);
 extern bool parse_duration(const char *text, int64_t *value, const char **error);
 
 #endif /* RUSDCTL_OPTIONS_H */

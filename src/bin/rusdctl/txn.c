@@ -24,13 +24,10 @@ typedef struct List
 	size_t room;
 } List;
 
-static const RpcMethod txn_method = {"/etcdserverpb.KV/Txn",
-									 &etcdserverpb__txn_response__descriptor};
-
 static bool interactive;
 
 static Flag txn_flags[] = {
-	{"interactive", 'i', FLAG_BOOL, &interactive, NULL, "say what is asked for", false}, {0}};
+	{"interactive", 'i', FLAG_BOOL, &interactive, NULL, "say what is asked for", NULL, false}, {0}};
 
 static void
 append(List *list, void *item)
@@ -398,24 +395,17 @@ run_txn(int argc, char **argv)
 	request.n_failure = failure.count;
 	request.failure = (Etcdserverpb__RequestOp **) failure.items;
 	reply = ctl_call(&txn_method, &request.base);
-	switch (ctl.format)
+	if (print_encoded(&reply->base))
+		return 0;
+	if (ctl.format == OUTPUT_TABLE)
+		print_header_table(reply->header, "SUCCEEDED", yes_no(reply->succeeded));
+	else if (ctl.format == OUTPUT_FIELDS)
 	{
-		case OUTPUT_JSON:
-			print_json(&reply->base);
-			putchar('\n');
-			return 0;
-		case OUTPUT_PROTOBUF:
-			print_protobuf(&reply->base);
-			return 0;
-		case OUTPUT_TABLE:
-			ctl_fail(EXIT_UNSUPPORTED, "table is not a form of output of this command");
-		case OUTPUT_FIELDS:
-			print_header_fields(reply->header);
-			printf("\"Succeeded\" : %s\n", reply->succeeded ? "true" : "false");
-			break;
-		case OUTPUT_SIMPLE:
-			puts(reply->succeeded ? "SUCCESS" : "FAILURE");
+		print_header_fields(reply->header);
+		printf("\"Succeeded\" : %s\n", yes_no(reply->succeeded));
 	}
+	else
+		puts(reply->succeeded ? "SUCCESS" : "FAILURE");
 	print_responses(reply);
 	return 0;
 }

@@ -558,6 +558,7 @@ url_lists_are_taken_apart(void **state)
 static void
 bootstrap_error(const char *arguments, const char *want)
 {
+	static InitialCluster cluster;
 	FILE *err = tmpfile();
 	int saved;
 	Status status;
@@ -565,7 +566,7 @@ bootstrap_error(const char *arguments, const char *want)
 	accepted(arguments);
 	assert_non_null(err);
 	saved = catch_fd(STDERR_FILENO, err);
-	status = config_check_bootstrap();
+	status = config_initial_cluster(&cluster);
 	release_fd(STDERR_FILENO, saved, err, errors, sizeof(errors));
 	if (want == NULL && status != RUSD_OK)
 		fail_msg("%s: %s", arguments, errors);
@@ -597,12 +598,33 @@ initial_cluster_must_fit(void **state)
 					"--initial-cluster=a=http://127.0.0.1:7");
 	bootstrap_error("--name=a --initial-cluster=a=http://localhost:2380,a=http://localhost:2380",
 					"has duplicate url");
-	bootstrap_error(
-		"--name=a --initial-cluster=a=http://localhost:2380,b=http://localhost:3",
-		"clusters of more than one member are not supported by this version of rusd yet");
+	bootstrap_error("--name=a --initial-cluster=a=http://localhost:2380,b=http://localhost:2380",
+					"has duplicate url");
+	bootstrap_error("--name=a --initial-cluster=a=http://localhost:2380,b=http://localhost:3",
+					NULL);
 	bootstrap_error("--initial-cluster-state=existing", "joining a cluster is not supported");
 	bootstrap_error("--initial-cluster=default", "empty URL given for");
 	bootstrap_error("--initial-cluster=default=nonsense", "URL scheme must be");
+}
+
+/* A name may stand there more than once, with one URL each time. */
+static void
+initial_cluster_is_taken_apart(void **state)
+{
+	static InitialCluster cluster;
+
+	(void) state;
+	accepted("--name=b --initial-advertise-peer-urls=http://127.0.0.1:2,http://127.0.0.1:4 "
+			 "--initial-cluster=c=http://127.0.0.1:1,b=http://127.0.0.1:2,a=http://127.0.0.1:3,"
+			 "b=http://127.0.0.1:4");
+	assert_int_equal(config_initial_cluster(&cluster), RUSD_OK);
+	assert_int_equal(cluster.count, 3);
+	assert_ptr_equal(cluster.own, &cluster.members[1]);
+	assert_int_equal(cluster.own->url_count, 2);
+	assert_string_equal(cluster.own->urls[1].text, "http://127.0.0.1:4");
+	assert_int_equal(cluster.members[2].name_length, 1);
+	assert_memory_equal(cluster.members[2].name, "a", 1);
+	assert_string_equal(cluster.members[0].urls[0].text, "http://127.0.0.1:1");
 }
 
 /* ---- SIGHUP ---- */
@@ -693,6 +715,7 @@ main(void)
 		config_test(addresses_replace_wildcards),
 		config_test(url_lists_are_taken_apart),
 		config_test(initial_cluster_must_fit),
+		config_test(initial_cluster_is_taken_apart),
 		config_test(file_is_read_again),
 	};
 

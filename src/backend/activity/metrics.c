@@ -314,7 +314,7 @@ add_slots(Text *text, const Shm *shm, uint64_t *started_ns, ProcInfo *info)
 		states[state < lengthof(states) ? state : SLOT_DEAD]++;
 		if (state == SLOT_FREE)
 			continue;
-		backends += slot >= PROC_ESSENTIAL_COUNT && state == SLOT_LIVE;
+		backends += slot >= shm_first_backend(&shm->layout) && state == SLOT_LIVE;
 		ring_bytes += load(&area->proposal_head) -
 					  load(&shm->proposal_tails[slot * (CACHE_LINE / sizeof(uint64_t))]);
 		memory += load(&area->memory_taken);

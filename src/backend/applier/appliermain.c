@@ -18,18 +18,27 @@
 /* Marks may be spoilt and checkpoints end without telling us: looked at once in so long. */
 #define TICK_MS 50
 
+/* What the postmaster was woken for. */
+typedef struct Told
+{
+	uint64_t to_kill;
+	uint64_t members; /* change count of the configuration */
+} Told;
+
 /*
- * A backend is named that the postmaster is to kill: woken by what it sleeps for anyway, which does
- * nothing to any other process.  told: the name it was woken for.
+ * A backend is named that the postmaster is to kill, or members have come or gone: woken by what it sleeps for anyway, which
+ * does nothing to any other process.
  */
 static void
-wake_postmaster(uint64_t *told)
+wake_postmaster(Told *told)
 {
 	uint64_t name = atomic_load_explicit(&my_shm->requests->backend_to_kill, memory_order_relaxed);
+	uint64_t members =
+		atomic_load_explicit(&my_shm->configuration->change_count, memory_order_relaxed);
 
-	if (name != 0 && name != *told)
+	if ((name != 0 && name != told->to_kill) || members != told->members)
 		(void) kill(getppid(), SIGCHLD);
-	*told = name;
+	*told = (Told){name, members};
 }
 
 does_not_return void
@@ -38,7 +47,7 @@ applier_main(void)
 	PageAccess access = {.shm = my_shm, .area = my_area, .slot = my_slot, .wait = page_wait_latch};
 	int64_t quota = config.quota_backend_bytes == 0 ? QUOTA_DEFAULT : config.quota_backend_bytes;
 	Applier *applier;
-	uint64_t told = 0;
+	Told told = {0, 0};
 	Status status = applier_create(my_shm, my_fs, &clock_os, access, quota, &applier);
 
 	if (status != RUSD_OK)

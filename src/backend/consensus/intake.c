@@ -54,7 +54,7 @@ intake_notice(Consensus *consensus, bool look_at_all)
 		consensus->todo[word] |= bits;
 	if (!look_at_all)
 		return;
-	for (uint32_t slot = PROC_ESSENTIAL_COUNT; slot < shm->layout.slot_count; slot++)
+	for (uint32_t slot = shm_first_backend(&shm->layout); slot < shm->layout.slot_count; slot++)
 		if (atomic_load_explicit(&shm->heads[slot].state, memory_order_relaxed) == SLOT_LIVE)
 			consensus->todo[slot / 64] |= UINT64_C(1) << (slot % 64);
 }
@@ -108,7 +108,7 @@ drain_slot(Consensus *consensus, uint32_t slot)
 	uint32_t generation;
 
 	/* A mark may be set for anything by anyone. */
-	if (slot < PROC_ESSENTIAL_COUNT || slot >= shm->layout.slot_count)
+	if (slot < shm_first_backend(&shm->layout) || slot >= shm->layout.slot_count)
 		return DRAIN_EMPTY;
 	generation = atomic_load_explicit(&shm->heads[slot].generation, memory_order_acquire);
 	if (!slot_is_live(shm, slot, generation))

@@ -10,43 +10,45 @@
 #include "consensus/publication.h"
 #include "utils/config.h"
 
-#define URLS_MAX 16
-
 static uint8_t *put_string(uint8_t *at, const char *text);
 
 Bytes
-publication_encode(MemberAction action, uint64_t member_id)
+member_entry_encode(const EntryMember *member, const char *name, const char *const *urls)
 {
-	const char *name = action == MEMBER_PUBLISH ? config.name : "";
-	const char *list = action == MEMBER_PUBLISH ? config.advertise_client_urls
-												: config.initial_advertise_peer_urls;
-	ConfigUrl urls[URLS_MAX];
-	int count = config_urls(list, urls, URLS_MAX);
 	EntryHeader header = {0};
-	EntryMember member = {.member_id = member_id,
-						  .action = action,
-						  .max_learners = 1,
-						  .name_length = (uint32_t) strlen(name)};
-	size_t length = sizeof(header) + sizeof(member) + 4 + strlen(name);
+	EntryMember filled = *member;
+	uint32_t count = member->peer_url_count + member->client_url_count;
+	size_t length = sizeof(header) + sizeof(filled) + 4 + strlen(name);
 	uint8_t *payload, *at;
 
-	Check(count >= 0);
-	for (int i = 0; i < count; i++)
-		length += 4 + strlen(urls[i].text);
-	if (action == MEMBER_PUBLISH)
-		member.client_url_count = (uint32_t) count;
-	else
-		member.peer_url_count = (uint32_t) count;
+	filled.name_length = (uint32_t) strlen(name);
+	for (uint32_t i = 0; i < count; i++)
+		length += 4 + strlen(urls[i]);
 	payload = at = malloc(length);
 	Check(payload != NULL);
 	memcpy(at, &header, sizeof(header));
 	at += sizeof(header);
-	memcpy(at, &member, sizeof(member));
-	at = put_string(at + sizeof(member), name);
-	for (int i = 0; i < count; i++)
-		at = put_string(at, urls[i].text);
+	memcpy(at, &filled, sizeof(filled));
+	at = put_string(at + sizeof(filled), name);
+	for (uint32_t i = 0; i < count; i++)
+		at = put_string(at, urls[i]);
 	Check((size_t) (at - payload) == length);
 	return (Bytes){payload, length};
+}
+
+Bytes
+publication_encode(uint64_t member_id)
+{
+	ConfigUrl urls[CONFIG_URLS_MAX];
+	const char *texts[CONFIG_URLS_MAX];
+	int count = config_urls(config.advertise_client_urls, urls, CONFIG_URLS_MAX);
+	EntryMember member = {.member_id = member_id, .action = MEMBER_PUBLISH, .max_learners = 1};
+
+	Check(count >= 0);
+	member.client_url_count = (uint32_t) count;
+	for (int i = 0; i < count; i++)
+		texts[i] = urls[i].text;
+	return member_entry_encode(&member, config.name, texts);
 }
 
 static uint8_t *

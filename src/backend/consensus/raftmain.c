@@ -8,6 +8,7 @@
  */
 #include "rusd.h"
 
+#include "consensus/carrier.h"
 #include "consensus/consensus.h"
 #include "consensus/publication.h"
 #include "ipc/process.h"
@@ -30,12 +31,18 @@ raft_main(void)
 				 .window_bytes = WINDOW_BYTES,
 				 .message_bytes = MESSAGE_BYTES},
 		.request_max = consensus_request_max(&my_shm->layout),
-		.publication = publication_encode(MEMBER_PUBLISH, my_shm->recovered->member_id)};
+		.publication = publication_encode(my_shm->recovered->member_id)};
 	Consensus *consensus;
+	Carrier *carrier;
 	Status status;
 
 	log_set_nonblocking(true);
-	status = consensus_create(my_shm, &options, &consensus);
+	status = carrier_create(my_shm, options.request_max, &carrier);
+	if (status == RUSD_OK)
+	{
+		options.peers = carrier_ops(carrier);
+		status = consensus_create(my_shm, &options, &consensus);
+	}
 	free((void *) (uintptr_t) options.publication.data); /* consensus has its copy */
 	if (status != RUSD_OK)
 		log_stop("raft could not begin", LOG_TEXT("error", status_text(status)));

@@ -8,3 +8,4 @@ SERVER_OBJS += src/backend/ipc/ring.o
 SERVER_OBJS += src/backend/ipc/process.o
 SERVER_OBJS += src/backend/ipc/title.o
 SERVER_OBJS += src/backend/ipc/inject.o
+SERVER_OBJS += src/backend/ipc/link.o

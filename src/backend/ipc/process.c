@@ -69,7 +69,7 @@ stop_handler(int signal_number, siginfo_t *info, void *context)
 {
 	(void) signal_number;
 	(void) context;
-	if (my_kind != PROC_BACKEND && info->si_pid != getppid())
+	if (my_kind < PROC_ESSENTIAL_COUNT && info->si_pid != getppid())
 		return;
 	stop_requested = 1;
 	latch_set(my_latch);
@@ -107,13 +107,13 @@ process_begin(ProcKind kind, uint32_t slot, uint32_t generation, pid_t parent)
 	stop_requested = 0;
 	reload_requested = 0;
 
-	latch_init(my_latch, kind == PROC_BACKEND);
+	latch_init(my_latch, kind >= PROC_ESSENTIAL_COUNT);
 	set_signals();
 	die_with_parent(parent);
 	inject_attach(my_shm->inject);
-	/* Essential processes keep the mapping and need no other; a backend still has to restrict its
-	 * own. */
-	if (kind != PROC_BACKEND && my_shm->memfd >= 0)
+	/* Essential processes keep the mapping and need no other; the others still have to restrict
+	 * theirs. */
+	if (kind < PROC_ESSENTIAL_COUNT && my_shm->memfd >= 0)
 	{
 		close(my_shm->memfd);
 		my_shm->memfd = -1;

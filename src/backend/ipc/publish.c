@@ -132,6 +132,13 @@ shm_configuration_write(Shm *shm, const RaftConfiguration *configuration)
 				  sizeof(*configuration));
 }
 
+bool
+shm_configuration_try_read(const Shm *shm, RaftConfiguration *configuration)
+{
+	return try_read_words(&shm->configuration->change_count, shm->configuration->words,
+						  configuration, sizeof(*configuration));
+}
+
 uint64_t
 shm_configuration_read(const Shm *shm, RaftConfiguration *configuration)
 {

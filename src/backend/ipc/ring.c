@@ -80,6 +80,14 @@ proposal_begin(ProposalWriter *writer)
 	return writer->next_sequence++;
 }
 
+/* What links put into their rings are messages (ipc/link.h), which raft takes in another part of its turn. */
+static Marks *
+marks_of(const ProposalWriter *writer)
+{
+	return shm_is_link(&writer->shm->layout, writer->slot) ? writer->shm->link_marks
+														   : writer->shm->proposal_marks;
+}
+
 /*
  * Returns false only after it has said that it waits and has looked at the tail once more behind
  * that. Then either it saw room, or raft's store of the tail that leaves the ring half empty comes
@@ -99,7 +107,7 @@ proposal_put(ProposalWriter *writer, ProposalPiece *head, const uint8_t *payload
 		{
 			if (said)
 				atomic_store_explicit(waiting, 0, memory_order_relaxed);
-			marks_set(writer->shm->proposal_marks, writer->slot);
+			marks_set(marks_of(writer), writer->slot);
 			writer->wake_due = true;
 		}
 		else if (said)

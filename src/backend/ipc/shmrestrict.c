@@ -22,13 +22,27 @@
 
 #include "shmem_int.h"
 
+static Status restrict_rights(Shm *shm, uint32_t slot, bool keeps_log);
+static Status hide_log(Shm *shm, uint64_t visible);
+static Status keep_log_readonly(Shm *shm, uint64_t visible);
 static Status remap_readonly(Shm *shm, uint64_t begin, uint64_t end);
 
 Status
 shm_restrict(Shm *shm, uint32_t slot)
 {
+	return restrict_rights(shm, slot, false);
+}
+
+Status
+shm_restrict_sender(Shm *shm, uint32_t slot)
+{
+	return restrict_rights(shm, slot, true);
+}
+
+static Status
+restrict_rights(Shm *shm, uint32_t slot, bool keeps_log)
+{
 	ShmRegion regions[SHM_REGION_COUNT];
-	uint64_t window = shm->layout.wal_buffer_bytes;
 	uint64_t stride = shm_area_stride();
 	uint64_t visible;  /* the first byte that backends may read */
 	uint64_t writable; /* the first byte of the regions that all may write */
@@ -49,15 +63,32 @@ shm_restrict(Shm *shm, uint32_t slot)
 		status = remap_readonly(shm, regions[SHM_REGION_area_bytes].offset, own);
 	if (status == RUSD_OK)
 		status = remap_readonly(shm, own + stride, shm->total_bytes);
-	/* A hole, never filled by a later mapping: a stray pointer faults. */
-	if (status == RUSD_OK &&
-		mmap(shm->base, window + visible, PROT_NONE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
-		status = RUSD_NO_MEMORY;
-	shm->wal_buffers = NULL;
+	if (status == RUSD_OK)
+		status = keeps_log ? keep_log_readonly(shm, visible) : hide_log(shm, visible);
 	close(shm->memfd);
 	shm->memfd = -1;
 	return status;
+}
+
+/* A hole, never filled by a later mapping: a stray pointer faults. */
+static Status
+hide_log(Shm *shm, uint64_t visible)
+{
+	shm->wal_buffers = NULL;
+	if (mmap(shm->base, shm->layout.wal_buffer_bytes + visible, PROT_NONE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
+		return RUSD_NO_MEMORY;
+	return RUSD_OK;
+}
+
+/* Both windows of it. */
+static Status
+keep_log_readonly(Shm *shm, uint64_t visible)
+{
+	if (mmap(shm->base, shm->layout.wal_buffer_bytes, PROT_READ,
+			 MAP_SHARED | MAP_FIXED | MAP_NORESERVE, shm->memfd, 0) == MAP_FAILED)
+		return RUSD_NO_MEMORY;
+	return remap_readonly(shm, 0, visible);
 }
 
 static Status

@@ -11,11 +11,12 @@
  */
 #include "rusd.h"
 
+#include "ipc/link.h"
 #include "ipc/slot.h"
 #include "port/clock.h"
 
 static SlotState state_of(const Shm *shm, uint32_t slot);
-static void begin_life(Shm *shm, uint32_t slot);
+static void begin_life(Shm *shm, uint32_t slot, LinkKind link, uint64_t member_id);
 static void clear_area(Shm *shm, uint32_t slot);
 
 static SlotState
@@ -25,7 +26,7 @@ state_of(const Shm *shm, uint32_t slot)
 }
 
 static void
-begin_life(Shm *shm, uint32_t slot)
+begin_life(Shm *shm, uint32_t slot, LinkKind link, uint64_t member_id)
 {
 	SlotHead *head = &shm->heads[slot];
 	uint32_t generation = atomic_load_explicit(&head->generation, memory_order_relaxed) + 1;
@@ -33,6 +34,8 @@ begin_life(Shm *shm, uint32_t slot)
 	if (generation == 0) /* 0 is nobody's: acknowledgements begin with it */
 		generation = 1;
 	atomic_store_explicit(&head->pid, 0, memory_order_relaxed);
+	atomic_store_explicit(&head->link, link, memory_order_relaxed);
+	atomic_store_explicit(&head->member_id, member_id, memory_order_relaxed);
 	atomic_store_explicit(&head->started_ns, clock_os.wall_ns(&clock_os), memory_order_relaxed);
 	atomic_store_explicit(&head->generation, generation, memory_order_relaxed);
 	atomic_store_explicit(&head->state, SLOT_LIVE, memory_order_release);
@@ -42,10 +45,24 @@ bool
 slot_allocate(Shm *shm, uint32_t *slot)
 {
 	/* The lowest: marks and slots in use stay close together. */
-	for (uint32_t i = PROC_ESSENTIAL_COUNT; i < shm->layout.slot_count; i++)
+	for (uint32_t i = shm_first_backend(&shm->layout); i < shm->layout.slot_count; i++)
 		if (state_of(shm, i) == SLOT_FREE)
 		{
-			begin_life(shm, i);
+			begin_life(shm, i, LINK_NONE, 0);
+			*slot = i;
+			return true;
+		}
+	return false;
+}
+
+bool
+slot_allocate_link(Shm *shm, LinkKind link, uint64_t member_id, uint32_t *slot)
+{
+	for (uint32_t i = PROC_ESSENTIAL_COUNT; i < shm_first_backend(&shm->layout); i++)
+		if (state_of(shm, i) == SLOT_FREE)
+		{
+			begin_life(shm, i, link, member_id);
+			atomic_fetch_add_explicit(&shm->requests->links_made, 1, memory_order_release);
 			*slot = i;
 			return true;
 		}
@@ -56,7 +73,7 @@ void
 slot_occupy(Shm *shm, uint32_t slot)
 {
 	Check(slot < PROC_ESSENTIAL_COUNT);
-	begin_life(shm, slot);
+	begin_life(shm, slot, LINK_NONE, 0);
 }
 
 void
@@ -150,6 +167,8 @@ slot_acknowledge_dead(Shm *shm, SlotAck *acks, uint32_t *seen,
 			atomic_store_explicit(&shm->proposal_tails[slot * (CACHE_LINE / sizeof(uint64_t))], 0,
 								  memory_order_relaxed);
 			atomic_store_explicit(&shm->raft_replies[slot].head, 0, memory_order_relaxed);
+			if (shm_is_link(&shm->layout, slot))
+				link_forget(shm, slot);
 		}
 		else
 			atomic_store_explicit(&shm->applier_replies[slot].head, 0, memory_order_relaxed);

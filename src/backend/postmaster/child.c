@@ -20,6 +20,7 @@
 #include "consensus/consensus.h"
 #include "ipc/slot.h"
 #include "pager/pager.h"
+#include "peer/peer.h"
 #include "postmaster_int.h"
 #include "session/session.h"
 #include "utils/log.h"
@@ -91,6 +92,24 @@ child_of_slot(int kind, uint32_t slot, uint32_t generation)
 
 		if (child->pid != 0 && child->kind == kind && child->slot == slot &&
 			child->generation == generation)
+			return child;
+	}
+	return NULL;
+}
+
+Child *
+child_of_link(const Shm *shm, uint64_t member_id, LinkKind kind)
+{
+	for (uint32_t i = 0; i < children_max; i++)
+	{
+		Child *child = &children[i];
+		const SlotHead *head;
+
+		if (child->pid == 0 || child->kind != PROC_PEER)
+			continue;
+		head = &shm->heads[child->slot];
+		if (atomic_load_explicit(&head->link, memory_order_relaxed) == kind &&
+			atomic_load_explicit(&head->member_id, memory_order_relaxed) == member_id)
 			return child;
 	}
 	return NULL;
@@ -209,6 +228,11 @@ run_child(Shm *shm, int kind, const Child *child, pid_t parent, int socket, cons
 			/* Whoever takes a backend over shall not find the files of the node open in it. */
 			datadir_close_in_backend();
 			session_main(socket, peer);
+		case PROC_PEER:
+			if (socket < 0)
+				peer_send_main();
+			peer_accept_main(socket, peer);
+		case PROC_TRANSFER:
 		case PROC_KIND_COUNT:
 			break;
 	}

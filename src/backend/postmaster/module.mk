@@ -4,3 +4,4 @@ SERVER_OBJS += src/backend/postmaster/listen.o
 SERVER_OBJS += src/backend/postmaster/postmaster.o
 SERVER_OBJS += src/backend/postmaster/sizing.o
 SERVER_OBJS += src/backend/postmaster/startup.o
+SERVER_OBJS += src/backend/postmaster/links.o

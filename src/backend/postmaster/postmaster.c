@@ -69,6 +69,7 @@ static struct
 	uint64_t checkpoint_asked;
 	uint64_t refused_logged_ns;
 	uint64_t accept_again_ns; /* after an error of accept: not before; 0: none */
+	bool links_missing;       /* links to other members are to be looked at again */
 	pid_t killed;             /* a backend that was named by the applier; 0: none */
 	int crash_kind;
 	uint64_t crash_index;
@@ -94,6 +95,7 @@ static void refuse_connection(int socket, const char *why);
 static void take_signals(void);
 static void reap_children(void);
 static void kill_named_backend(void);
+static void update_links(void);
 static void child_ended(Child *child, int wait_status);
 static void essential_ended(const Child *child, int wait_status);
 static void begin_kill(NodeState state);
@@ -283,6 +285,7 @@ wait_for_events(const sigset_t *while_waiting)
 	take_signals();
 	reap_children();
 	kill_named_backend();
+	update_links();
 	for (int i = 0; ready > 0 && i < count && node.state == NODE_RUN; i++)
 	{
 		if (polled[i].revents != 0)
@@ -296,7 +299,7 @@ wait_ms(void)
 	uint64_t now;
 
 	if (node.state == NODE_RUN && node.announced && node.slots_dead == 0 &&
-		node.accept_again_ns == 0)
+		node.accept_again_ns == 0 && !node.links_missing)
 		return -1;
 	if (node.state_deadline_ns == 0)
 		return HOUSEKEEPING_MS;
@@ -363,12 +366,21 @@ serve_connection(int socket, const struct sockaddr_storage *address, Listener li
 
 	listen_peer_name(address, peer, sizeof(peer));
 	free_dead_slots();
-	if (!slot_allocate(node.shm, &slot))
+	if (listener == LISTENER_PEER)
+	{
+		if (!slot_allocate_link(node.shm, LINK_ACCEPTED, 0, &slot))
+		{
+			refuse_connection(socket, "all slots for links to other members are in use");
+			return;
+		}
+	}
+	else if (!slot_allocate(node.shm, &slot))
 	{
 		refuse_connection(socket, "all connections of --max-connections are in use");
 		return;
 	}
-	if (!child_start(node.shm, PROC_BACKEND, slot, socket, peer, listener))
+	if (!child_start(node.shm, listener == LISTENER_PEER ? PROC_PEER : PROC_BACKEND, slot, socket,
+					 peer, listener))
 	{
 		slot_mark_dead(node.shm, slot);
 		node.slots_dead++;
@@ -436,6 +448,17 @@ kill_named_backend(void)
 			 LOG_INTEGER("pid", child->pid), LOG_UNSIGNED("slot", child->slot));
 }
 
+/*
+ * Members have come or gone: whoever has seen it, applier or a peer, has woken us with a SIGCHLD.  Links stay until raft has
+ * left: it may have to hand over.
+ */
+static void
+update_links(void)
+{
+	if (node.state == NODE_RUN)
+		node.links_missing = !links_update(node.shm);
+}
+
 static void
 child_ended(Child *child, int wait_status)
 {
@@ -444,11 +467,15 @@ child_ended(Child *child, int wait_status)
 	child_forget(child);
 	if (ended.pid == node.killed)
 		node.killed = 0;
-	if (ended.kind == PROC_BACKEND)
+	if (ended.kind >= PROC_ESSENTIAL_COUNT && ended.kind < PROC_KIND_COUNT)
 	{
 		if (WIFSIGNALED(wait_status))
-			log_warn("a backend was ended by a signal", LOG_INTEGER("pid", ended.pid),
+			log_warn(ended.kind == PROC_BACKEND ? "a backend was ended by a signal"
+												: "the process of a link was ended by a signal",
+					 LOG_INTEGER("pid", ended.pid),
 					 LOG_TEXT("signal", strsignal(WTERMSIG(wait_status))));
+		if (ended.kind == PROC_PEER)
+			links_ended(node.shm, ended.slot);
 		slot_mark_dead(node.shm, ended.slot);
 		node.slots_dead++;
 		return;
@@ -618,7 +645,9 @@ advance_startup(void)
 	{
 		node.exit_status = 1;
 		begin_kill(NODE_FAILED);
+		return true;
 	}
+	update_links();
 	return true;
 }
 

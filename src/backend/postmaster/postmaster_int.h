@@ -51,6 +51,12 @@ extern void listen_close(void);
 /* "127.0.0.1:41234" */
 extern void listen_peer_name(const struct sockaddr_storage *address, char *buffer, size_t size);
 
+/* ---- links.c ---- */
+/* Brings the links to other members up to date; cheap where they are.  False: some are missing, to be looked at again after a while. */
+extern bool links_update(Shm *shm);
+/* The process of a link has ended. */
+extern void links_ended(const Shm *shm, uint32_t slot);
+
 /* ---- startup.c ---- */
 /* The startup process: bootstrap or recovery; fills shm->recovered, the root and the positions.
  * Exits 0, EXIT_STOP, or dies. */
@@ -78,6 +84,8 @@ extern bool child_start(Shm *shm, int kind, uint32_t slot, int socket, const cha
 extern Child *child_find(pid_t pid);
 /* The child that has this slot in this generation, NULL if it has ended. */
 extern Child *child_of_slot(int kind, uint32_t slot, uint32_t generation);
+/* The child that is this link; NULL: there is none. */
+extern Child *child_of_link(const Shm *shm, uint64_t member_id, LinkKind kind);
 extern void child_forget(Child *child);
 /* Sends signal to all children of a kind (-1: all); how many there are. */
 extern uint32_t children_signal(int kind, int signal);

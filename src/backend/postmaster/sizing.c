@@ -57,7 +57,8 @@ sizing_layout(ShmLayout *layout)
 	}
 	warn_of_cache(cache);
 	layout->frame_count = cache / PAGE_BYTES;
-	layout->slot_count = PROC_ESSENTIAL_COUNT + sizing_connections();
+	layout->link_slots = LINK_SLOTS;
+	layout->slot_count = shm_first_backend(layout) + sizing_connections();
 	layout->wal_buffer_bytes = raised("wal-buffers", (uint64_t) config.wal_buffers, least);
 	layout->wal_segment_bytes =
 		raised("wal-segment-size", (uint64_t) config.wal_segment_size, least);
@@ -114,7 +115,7 @@ uint32_t
 sizing_connections(void)
 {
 	uint64_t wanted = (uint64_t) config.max_connections;
-	uint64_t allowed = MAX_SLOTS - PROC_ESSENTIAL_COUNT;
+	uint64_t allowed = MAX_SLOTS - PROC_ESSENTIAL_COUNT - LINK_SLOTS;
 	struct rlimit limit;
 	const char *by = "slots";
 
@@ -152,7 +153,7 @@ sizing_connections(void)
 void
 sizing_log_bound(const ShmLayout *layout)
 {
-	uint64_t connections = layout->slot_count - PROC_ESSENTIAL_COUNT;
+	uint64_t connections = layout->slot_count - shm_first_backend(layout);
 	uint64_t cache = layout->frame_count * PAGE_BYTES;
 	uint64_t shared = shm_bytes(layout);
 	/* A page table entry of 8 bytes for each page of 4 kB that a process has touched. */

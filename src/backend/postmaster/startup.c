@@ -40,27 +40,78 @@ startup_main(Shm *shm)
 	_exit(0);
 }
 
-/* A new cluster of which this is the only member (BOOT-21; its name and URLs have been checked with
- * the parameters). */
+typedef struct Founder
+{
+	uint64_t id;
+	const InitialMember *member;
+} Founder;
+
+static int
+compare_founders(const void *left, const void *right)
+{
+	uint64_t a = ((const Founder *) left)->id;
+	uint64_t b = ((const Founder *) right)->id;
+
+	return (a > b) - (a < b);
+}
+
+/* CLUSTER-5: peer URLs, no name; the one with that index is judged by what the ones before it have left. */
+static Bytes
+encode_founder(const Founder *founder, uint32_t judged_at)
+{
+	EntryMember entry = {.member_id = founder->id,
+						 .action = MEMBER_ADD,
+						 .max_learners = 1,
+						 .peer_url_count = (uint32_t) founder->member->url_count,
+						 .judged_at = judged_at};
+	const char *texts[CONFIG_URLS_MAX];
+
+	for (int i = 0; i < founder->member->url_count; i++)
+		texts[i] = founder->member->urls[i].text;
+	return member_entry_encode(&entry, "", texts);
+}
+
+static uint64_t
+founder_id(const InitialMember *member)
+{
+	char *texts[CONFIG_URLS_MAX];
+
+	for (int i = 0; i < member->url_count; i++)
+		texts[i] = (char *) (uintptr_t) member->urls[i].text;
+	return member_id_compute(texts, (uint32_t) member->url_count, config.initial_cluster_token);
+}
+
+/*
+ * A new cluster of the members of --initial-cluster (BOOT-21).  Each of them makes the same log: ids follow from URLs and
+ * token, and the entries come in the order of ids.
+ */
 static Status
 bootstrap(Shm *shm, char *message, size_t message_size)
 {
-	ConfigUrl urls[16];
-	char *texts[16];
-	int count = config_urls(config.initial_advertise_peer_urls, urls, 16);
-	InitialEntry entry = {.kind = ENTRY_MEMBER};
-	NodeBootstrap start = {.entries = &entry, .entry_count = 1};
+	static InitialCluster cluster;
+	static Founder founders[CONFIG_INITIAL_MEMBERS_MAX];
+	static InitialEntry entries[CONFIG_INITIAL_MEMBERS_MAX];
+	uint64_t ids[CONFIG_INITIAL_MEMBERS_MAX];
+	NodeBootstrap start = {.entries = entries};
 
-	if (config_check_bootstrap() != RUSD_OK)
+	if (config_initial_cluster(&cluster) != RUSD_OK)
 		_exit(EXIT_STOP);
-	Check(count > 0);
-	for (int i = 0; i < count; i++)
-		texts[i] = urls[i].text;
-	start.member_id = member_id_compute(texts, (uint32_t) count, config.initial_cluster_token);
-	start.cluster_id = cluster_id_compute(&start.member_id, 1);
-	entry.payload = publication_encode(MEMBER_ADD, start.member_id);
+	for (uint32_t i = 0; i < cluster.count; i++)
+		founders[i] = (Founder){founder_id(&cluster.members[i]), &cluster.members[i]};
+	qsort(founders, cluster.count, sizeof(Founder), compare_founders);
+	for (uint32_t i = 0; i < cluster.count; i++)
+	{
+		ids[i] = founders[i].id;
+		entries[i] =
+			(InitialEntry){.kind = ENTRY_MEMBER, .payload = encode_founder(&founders[i], i)};
+		if (founders[i].member == cluster.own)
+			start.member_id = founders[i].id;
+	}
+	start.entry_count = cluster.count;
+	start.cluster_id = cluster_id_compute(ids, cluster.count);
 	log_info("starting a new cluster", LOG_ID("cluster-id", start.cluster_id),
 			 LOG_ID("local-member-id", start.member_id),
+			 LOG_TEXT("initial-cluster", config.initial_cluster),
 			 LOG_TEXT("initial-advertise-peer-urls", config.initial_advertise_peer_urls),
 			 LOG_TEXT("initial-cluster-token", config.initial_cluster_token));
 	return node_start(shm, my_fs, &start, message, message_size);

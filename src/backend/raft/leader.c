@@ -276,6 +276,7 @@ fill_entries(const Raft *raft, RaftProgress *progress, RaftMessage *message)
 		uint32_t first = raft_spans_up_to(raft, message->index);
 		uint64_t begin = raft_span(raft, first - 1)->end;
 
+		message->log_begin = begin;
 		for (uint32_t i = first; i < raft->span_count; i++)
 		{
 			const RaftSpan *span = raft_span(raft, i);

@@ -17,7 +17,7 @@
 #include "utils/units.h"
 
 #define MAX_ELECTION_MS 50000
-#define MAX_URLS 16
+#define MAX_URLS CONFIG_URLS_MAX
 
 printf_like(2, 3) static bool refuse(char error[CONFIG_ERROR_SIZE], const char *format, ...)
 {
@@ -267,24 +267,34 @@ config_warn(const Config *of)
 
 /* ---- the initial cluster (BOOT-21) ---- */
 
-/* What initial-cluster says of this member, and whether it names others. */
-typedef struct InitialCluster
+/* The member of that name, made where there is none; NULL: there are too many. */
+static InitialMember *
+member_of_name(InitialCluster *cluster, const char *name, size_t length)
 {
-	ConfigUrl own[MAX_URLS];
-	int own_count;
-	bool others;
-} InitialCluster;
+	InitialMember *member;
+
+	for (uint32_t i = 0; i < cluster->count; i++)
+	{
+		member = &cluster->members[i];
+		if (member->name_length == length && memcmp(member->name, name, length) == 0)
+			return member;
+	}
+	if (cluster->count == CONFIG_INITIAL_MEMBERS_MAX)
+		return NULL;
+	member = &cluster->members[cluster->count++];
+	*member = (InitialMember){.name = name, .name_length = length};
+	return member;
+}
 
 static bool
 parse_initial_cluster(const Config *of, InitialCluster *cluster, char error[CONFIG_ERROR_SIZE])
 {
-	size_t name_length = strlen(of->name);
-
-	*cluster = (InitialCluster){.own_count = 0};
+	*cluster = (InitialCluster){.count = 0};
 	for (const char *item = of->initial_cluster;; item++)
 	{
 		size_t length = strcspn(item, ",");
 		const char *equals = memchr(item, '=', length);
+		InitialMember *member;
 		ConfigUrl url;
 
 		if (equals == NULL || equals + 1 == item + length)
@@ -292,16 +302,42 @@ parse_initial_cluster(const Config *of, InitialCluster *cluster, char error[CONF
 						  (int) (equals == NULL ? 0 : equals - item), item);
 		if (!config_url_parse(equals + 1, length - (size_t) (equals + 1 - item), &url, error))
 			return false;
-		if ((size_t) (equals - item) != name_length || memcmp(item, of->name, name_length) != 0)
-			cluster->others = true;
-		else if (cluster->own_count == MAX_URLS)
+		member = member_of_name(cluster, item, (size_t) (equals - item));
+		if (member == NULL)
+			return refuse(error, "more than %d members", CONFIG_INITIAL_MEMBERS_MAX);
+		if (member->url_count == MAX_URLS)
 			return refuse(error, "more than %d URLs for one member", MAX_URLS);
-		else
-			cluster->own[cluster->own_count++] = url;
+		member->urls[member->url_count++] = url;
 		item += length;
 		if (*item == '\0')
-			return true;
+			break;
 	}
+	for (uint32_t i = 0; i < cluster->count; i++)
+	{
+		const InitialMember *member = &cluster->members[i];
+
+		if (member->name_length == strlen(of->name) &&
+			memcmp(member->name, of->name, member->name_length) == 0)
+			cluster->own = &cluster->members[i];
+	}
+	return true;
+}
+
+static bool
+has_duplicate_url(const InitialCluster *cluster)
+{
+	for (uint32_t i = 0; i < cluster->count; i++)
+		for (int u = 0; u < cluster->members[i].url_count; u++)
+			for (uint32_t j = 0; j <= i; j++)
+			{
+				int end = j == i ? u : cluster->members[j].url_count;
+
+				for (int v = 0; v < end; v++)
+					if (strcmp(cluster->members[i].urls[u].text,
+							   cluster->members[j].urls[v].text) == 0)
+						return true;
+			}
+	return false;
 }
 
 static bool
@@ -310,33 +346,31 @@ check_initial_cluster(const Config *of, const InitialCluster *cluster,
 {
 	ConfigUrl told[MAX_URLS];
 	int told_count = config_urls_explained(of->initial_advertise_peer_urls, told, MAX_URLS, error);
+	const InitialMember *own = cluster->own;
 
-	if (cluster->own_count == 0)
+	if (own == NULL)
 		return refuse(error, "couldn't find local name \"%s\" in the initial cluster configuration",
 					  of->name);
-	for (int i = 0; i < cluster->own_count; i++)
+	if (has_duplicate_url(cluster))
+		return refuse(error, "initial cluster %s has duplicate url", of->initial_cluster);
+	for (int i = 0; i < own->url_count; i++)
 	{
 		bool found = false;
 
-		for (int j = 0; j < i; j++)
-		{
-			if (strcmp(cluster->own[i].text, cluster->own[j].text) == 0)
-				return refuse(error, "initial cluster %s has duplicate url", of->initial_cluster);
-		}
 		for (int j = 0; j < told_count && !found; j++)
-			found = config_urls_equal(&cluster->own[i], &told[j]);
+			found = config_urls_equal(&own->urls[i], &told[j]);
 		if (!found)
 			return refuse(error,
 						  "--initial-cluster has %s=%s but missing from "
 						  "--initial-advertise-peer-urls=%s",
-						  of->name, cluster->own[i].text, of->initial_advertise_peer_urls);
+						  of->name, own->urls[i].text, of->initial_advertise_peer_urls);
 	}
 	for (int j = 0; j < told_count; j++)
 	{
 		bool found = false;
 
-		for (int i = 0; i < cluster->own_count && !found; i++)
-			found = config_urls_equal(&cluster->own[i], &told[j]);
+		for (int i = 0; i < own->url_count && !found; i++)
+			found = config_urls_equal(&own->urls[i], &told[j]);
 		if (!found)
 			return refuse(error,
 						  "--initial-advertise-peer-urls has %s but missing from "
@@ -347,16 +381,12 @@ check_initial_cluster(const Config *of, const InitialCluster *cluster,
 }
 
 Status
-config_check_bootstrap(void)
+config_initial_cluster(InitialCluster *cluster)
 {
 	char error[CONFIG_ERROR_SIZE] = "";
-	InitialCluster cluster;
-	bool good = parse_initial_cluster(&config, &cluster, error) &&
-				check_initial_cluster(&config, &cluster, error);
+	bool good = parse_initial_cluster(&config, cluster, error) &&
+				check_initial_cluster(&config, cluster, error);
 
-	if (good && cluster.others)
-		good = refuse(error, "--initial-cluster names several members: clusters of more than one "
-							 "member are not supported by this version of rusd yet");
 	if (good && strcmp(config.initial_cluster_state, "existing") == 0)
 		good = refuse(error, "--initial-cluster-state=existing: joining a cluster is not supported "
 							 "by this version of rusd yet");

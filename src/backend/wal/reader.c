@@ -31,6 +31,7 @@ typedef struct Walk
 	uint64_t position; /* of the next batch */
 	uint32_t crc;
 	bool has_crc;
+	bool in_buffers; /* the last batch was */
 	WalSegmentFile segment;
 } Walk;
 
@@ -43,7 +44,10 @@ struct WalReader
 	const WalBatchHeader *batch;   /* current one, or NULL */
 	const WalRecordHeader *record; /* next in it */
 	uint32_t record_number;
+	uint32_t record_count;
+	uint64_t batch_begin;
 	uint64_t batch_end;
+	bool in_buffers;         /* the current batch is read in place */
 	uint64_t last_index;     /* seen by ahead */
 	Regression *regressions; /* ascending in position and in index */
 	size_t regression_count;
@@ -102,8 +106,14 @@ wal_reader_destroy(WalReader *reader)
 uint64_t
 wal_reader_position(const WalReader *reader)
 {
-	return reader->batch != NULL ? reader->batch_end - wal_batch_sectors(reader->batch->length)
-								 : reader->main.position;
+	return reader->batch != NULL ? reader->batch_begin : reader->main.position;
+}
+
+bool
+wal_reader_is_intact(const WalReader *reader)
+{
+	return reader->batch == NULL || !reader->in_buffers ||
+		   is_in_buffers(reader, reader->batch_begin);
 }
 
 Status
@@ -117,13 +127,16 @@ wal_reader_next(WalReader *reader, uint64_t limit, WalRecord *record)
 	{
 		const WalRecordHeader *next;
 
-		if (reader->batch == NULL || reader->record_number == reader->batch->record_count)
+		if (reader->batch == NULL || reader->record_number == reader->record_count)
 		{
 			reader->batch = NULL;
 			status = next_batch(reader, &reader->main, limit, &reader->batch);
 			if (status != RUSD_OK)
 				return status;
+			reader->batch_begin = reader->batch->position;
 			reader->batch_end = reader->main.position;
+			reader->record_count = reader->batch->record_count;
+			reader->in_buffers = reader->main.in_buffers;
 			reader->record = wal_batch_first_record(reader->batch);
 			reader->record_number = 0;
 			continue;
@@ -206,7 +219,7 @@ add_regression(WalReader *reader, Regression regression)
 static bool
 is_void(WalReader *reader, const WalRecordHeader *record)
 {
-	uint64_t position = reader->batch->position;
+	uint64_t position = reader->batch_begin;
 	uint32_t number = reader->record_number - 1;
 	size_t passed = 0;
 
@@ -236,6 +249,7 @@ next_batch(WalReader *reader, Walk *walk, uint64_t limit, const WalBatchHeader *
 	{
 		const WalBatchHeader *found = NULL;
 
+		walk->in_buffers = false;
 		/* At the end of a segment nothing is looked for in it: it may be gone. */
 		if (walk->position % segment_bytes == 0)
 			;
@@ -246,6 +260,7 @@ next_batch(WalReader *reader, Walk *walk, uint64_t limit, const WalBatchHeader *
 																 shm->layout.wal_buffer_bytes);
 			if (found->magic != WAL_BATCH_MAGIC || found->position != walk->position)
 				found = NULL;
+			walk->in_buffers = true;
 		}
 		else
 		{
@@ -323,4 +338,35 @@ is_in_buffers(const WalReader *reader, uint64_t position)
 	uint64_t flushed = atomic_load_explicit(&positions->flushed, memory_order_acquire);
 
 	return position >= reader->shm->recovered->log_end && position >= Min(applied, flushed);
+}
+
+/*
+ * What lies before a segment ends with the index before the opening header's first one.  So the newest record of an
+ * index lies in the last segment whose first index is not above it, or behind.
+ */
+Status
+wal_find_index(Shm *shm, FileOps *fs, uint64_t index, uint64_t *position)
+{
+	WalSegmentFile segment;
+	WalName *names;
+	size_t count;
+	Status status = wal_list_segments(fs, &names, &count);
+	bool found = false;
+
+	if (status != RUSD_OK)
+		return status;
+	wal_segment_init(&segment, fs);
+	while (count > 0 && !found)
+	{
+		const WalName *name = &names[--count];
+
+		/* The name tells a lower bound; and the newest are prepared only, not opened. */
+		if (name->first_index > index || wal_segment_find(&segment, name->sequence) != RUSD_OK)
+			continue;
+		found = segment.is_opened && segment.opening.first_index <= index;
+		*position = name->sequence * shm->layout.wal_segment_bytes + WAL_HEADER_BYTES;
+	}
+	wal_segment_destroy(&segment);
+	free(names);
+	return found ? RUSD_OK : RUSD_NOT_FOUND;
 }

@@ -47,6 +47,7 @@ static Status write_range(WalWriter *writer, uint64_t end);
 static Status sync_file(WalWriter *writer);
 static Status enter_segment(WalWriter *writer, uint64_t sequence, uint64_t first_index);
 static uint64_t batches_end(const WalWriter *writer, uint64_t segment_end);
+static void wake_links(Shm *shm);
 static bool publish_commit(WalWriter *writer);
 static bool read_bounds(const ShmPositions *positions, uint64_t *ceiling, uint64_t *floor);
 static Status fail(WalWriter *writer, const char *what, int error);
@@ -184,7 +185,31 @@ write_range(WalWriter *writer, uint64_t end)
 	 * two sees the other. */
 	atomic_store_explicit(&shm->positions->flushed, end, memory_order_seq_cst);
 	(void) publish_commit(writer);
+	wake_links(writer->shm);
 	return RUSD_OK;
+}
+
+/* Those that hold messages which depend on a flush; who needs a later one marks itself again. */
+static void
+wake_links(Shm *shm)
+{
+	uint32_t words = (shm_first_backend(&shm->layout) + 63) / 64;
+
+	for (uint32_t word = 0; word < words && shm->layout.link_slots > 0; word++)
+	{
+		_Atomic uint64_t *marks = &shm->flush_marks->words[word];
+		uint64_t bits = 0;
+
+		if (atomic_load_explicit(marks, memory_order_seq_cst) != 0)
+			bits = atomic_exchange_explicit(marks, 0, memory_order_acquire);
+		for (; bits != 0; bits &= bits - 1)
+		{
+			uint32_t slot = word * 64 + (uint32_t) __builtin_ctzll(bits);
+
+			if (shm_is_link(&shm->layout, slot))
+				latch_set(&shm->latches[slot]);
+		}
+	}
 }
 
 static Status

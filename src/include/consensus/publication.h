@@ -10,9 +10,14 @@
 #include "format/entry.h"
 
 /*
- * Payload, EntryHeader included, of the entry by which this member adds itself at bootstrap (MEMBER_ADD: peer URLs, no name,
- * CLUSTER-5) or tells its name and client URLs after a start (MEMBER_PUBLISH, BOOT-25).  Startup and raft.  The caller frees data.
+ * Payload, EntryHeader included and its id empty, of an entry of that member: peer URLs first, then client URLs, as many
+ * as *member says.  name_length is filled in.  Any process.  The caller frees data.
  */
-extern Bytes publication_encode(MemberAction action, uint64_t member_id);
+extern Bytes member_entry_encode(const EntryMember *member, const char *name,
+								 const char *const *urls);
+
+/* The same of the entry by which this member tells its name and client URLs after a start (MEMBER_PUBLISH, BOOT-25), made
+ * from the parameters.  raft. */
+extern Bytes publication_encode(uint64_t member_id);
 
 #endif /* CONSENSUS_PUBLICATION_H */

@@ -142,12 +142,27 @@ typedef enum SlotState
 	SLOT_DEAD /* reaped; becomes free when raft and applier have acknowledged the generation */
 } SlotState;
 
+/*
+ * A link leads to another member, one way: one process and one connection each.  What it carries (consensus/peers.h)
+ * goes by two, so that a large entry, or a file that cannot be read, holds back no heartbeat.
+ */
+typedef enum LinkKind
+{
+	LINK_NONE,     /* the slot is no link's */
+	LINK_CONTROL,  /* heartbeats, votes, answers, read indexes */
+	LINK_ENTRIES,  /* entries and forwarded proposals */
+	LINK_ACCEPTED, /* made by another member, or by anybody who has found the port */
+	LINK_FETCH     /* fetches the state of another member */
+} LinkKind;
+
 typedef struct SlotHead
 {
 	cache_aligned _Atomic uint32_t state; /* SlotState */
 	_Atomic uint32_t generation;          /* rises by one with each use */
 	_Atomic int32_t pid;
+	_Atomic uint32_t link;       /* LinkKind */
 	_Atomic uint64_t started_ns; /* wall clock */
+	_Atomic uint64_t member_id;  /* of a link's other end; 0: unknown */
 } SlotHead;
 
 typedef struct SlotAck
@@ -164,6 +179,12 @@ typedef struct SlotAck
  * /metrics; see activity/metriclist.h.
  */
 #define SLOT_COUNTERS 512
+
+/* Slots of links: enough for 31 members that are all connected, and for four others. */
+#define LINK_SLOTS 128
+/* What raft has for a link; power of two.  A larger message crosses in pieces. */
+#define LINK_RING_BYTES (256 * 1024)
+#define LINK_URLS_BYTES 1024
 
 typedef struct BackendArea
 {
@@ -182,6 +203,12 @@ typedef struct BackendArea
 	_Atomic uint32_t proposal_waiting; /* it waits for room: wake it when the ring is half empty */
 	cache_aligned _Atomic uint64_t applier_reply_tail; /* replies ever taken */
 	_Atomic uint64_t raft_reply_tail;
+	/* -- links -- */
+	cache_aligned _Atomic uint64_t link_tail; /* bytes of its LinkRing ever taken */
+	_Atomic uint32_t link_is_up;              /* connected, and accepted by the other side */
+	_Atomic uint64_t link_member;             /* accepted: who has shown to be at the other end */
+	char link_urls
+		[LINK_URLS_BYTES]; /* and its peer URLs, separated by commas, written before that */
 	/* -- shown to operators -- */
 	cache_aligned _Atomic uint64_t memory_taken; /* bytes, of --backend-memory */
 	_Atomic uint64_t state_since_ns;
@@ -221,6 +248,14 @@ typedef struct ReplyRing
 	cache_aligned _Atomic uint64_t head; /* replies ever put in */
 	cache_aligned Reply places[REPLY_PLACES];
 } ReplyRing;
+
+/* Messages of raft for a link; the other way they come by the proposal ring of the link's area (ipc/link.h). */
+typedef struct LinkRing
+{
+	cache_aligned _Atomic uint64_t head; /* bytes ever put in; raft */
+	_Atomic uint32_t room_wanted;        /* raft waits until half of it is free */
+	cache_aligned uint8_t bytes[LINK_RING_BYTES];
+} LinkRing;
 
 /*
  * Bitmaps of slots with something new, one bit a slot: set by anyone, taken (exchange with
@@ -316,6 +351,8 @@ typedef struct ShmRequests
 	_Atomic uint32_t config_generation;         /* postmaster: rises with each SIGHUP */
 	/* postmaster: rises with each slot that becomes SLOT_DEAD (ipc/slot.h) */
 	_Atomic uint32_t slots_died;
+	/* postmaster: rises with each slot that is given to a link */
+	_Atomic uint32_t links_made;
 	/* raft: pages that a refused proposal lacked, 0 where none does: the applier takes back what it
 	 * can (space_reclaim, and the oldest snapshots) until RootState.frames_free is no less. */
 	cache_aligned _Atomic uint64_t frames_wanted;
@@ -327,6 +364,11 @@ typedef struct ShmRequests
 	/* applier: generation that the files of the node should have.  Above that of the last checkpoint:
 	 * the next one takes its pages from incoming/ (pagecache/checkpoint.h) */
 	_Atomic uint64_t generation_wanted;
+	/* raft: the state of member fetch_from is wanted, of fetch_index at least; the count rises with each
+	 * wish and is stored last.  The postmaster is told, and starts a transfer. */
+	_Atomic uint64_t fetch_count;
+	_Atomic uint64_t fetch_from;
+	_Atomic uint64_t fetch_index;
 	/* raft: the last InstallOrder, under a change count */
 	cache_aligned _Atomic uint64_t install_change_count;
 	_Atomic uint64_t install_words[INSTALL_WORDS];
@@ -340,7 +382,8 @@ typedef struct ShmRequests
  */
 typedef struct ShmLayout
 {
-	uint32_t slot_count;        /* essential ones included */
+	uint32_t slot_count; /* all of them */
+	uint32_t link_slots; /* behind the essential ones; 0 where no other member is ever talked to */
 	uint64_t wal_buffer_bytes;  /* power of two, multiple of the page size of the machine */
 	uint64_t wal_segment_bytes; /* power of two */
 	uint64_t frame_count;       /* pages that the cache can hold */
@@ -363,6 +406,9 @@ typedef struct Shm
 	Marks *proposal_marks; /* anyone; taken by raft */
 	Marks *page_marks;     /* anyone; taken by pager */
 	Marks *applied_marks;  /* anyone who has set applied_wanted in its area; taken by applier */
+	Marks *link_marks;     /* links with messages for raft */
+	Marks *flush_marks;    /* links to be woken by the next flush; taken by walwriter */
+	LinkRing *link_rings;  /* [link_slots], raft */
 	/* [slot_count * 8], one line each: bytes taken of a proposal ring; raft */
 	_Atomic uint64_t *proposal_tails;
 	ReplyRing *raft_replies;    /* [slot_count], raft */
@@ -390,6 +436,19 @@ typedef struct Shm
 	uint64_t total_bytes; /* of the memfd */
 	uint8_t *area_bytes;  /* slot i's area is at i * shm_area_stride() */
 } Shm;
+
+/* The slots of links lie from PROC_ESSENTIAL_COUNT up to here, those of backends from here on. */
+static inline uint32_t
+shm_first_backend(const ShmLayout *layout)
+{
+	return PROC_ESSENTIAL_COUNT + layout->link_slots;
+}
+
+static inline bool
+shm_is_link(const ShmLayout *layout, uint32_t slot)
+{
+	return slot >= PROC_ESSENTIAL_COUNT && slot < shm_first_backend(layout);
+}
 
 /* Bytes from one BackendArea to the next: whole pages of the machine. */
 extern uint64_t shm_area_stride(void);
@@ -421,6 +480,8 @@ extern uint64_t shm_bytes(const ShmLayout *layout);
  * RUSD_NO_MEMORY: it could not be done; the process must end.
  */
 extern Status shm_restrict(Shm *shm, uint32_t slot);
+/* The same for a process that sends entries: it keeps the WAL buffers, to read. */
+extern Status shm_restrict_sender(Shm *shm, uint32_t slot);
 
 /* Any process: has the disk no room for log or data, so that puts are refused? */
 extern bool shm_disk_is_full(const Shm *shm);
@@ -443,6 +504,8 @@ extern void shm_bounds_read(const Shm *shm, uint64_t *ceiling, uint64_t *floor);
 extern void shm_configuration_write(Shm *shm, const RaftConfiguration *configuration);
 /* Any process.  Returns a count that is another one after each change. */
 extern uint64_t shm_configuration_read(const Shm *shm, RaftConfiguration *configuration);
+/* Postmaster, which must outlive the applier: one attempt; false if it fell into a write. */
+extern bool shm_configuration_try_read(const Shm *shm, RaftConfiguration *configuration);
 
 /* Raft; it then sets the applier's latch. */
 extern void shm_install_write(Shm *shm, const InstallOrder *order);

@@ -33,6 +33,8 @@
  * is free.
  */
 extern bool slot_allocate(Shm *shm, uint32_t *slot);
+/* The same of a slot for a link to that member (LINK_ACCEPTED: 0). */
+extern bool slot_allocate_link(Shm *shm, LinkKind link, uint64_t member_id, uint32_t *slot);
 /* The slot of an essential process (its number is the kind's). */
 extern void slot_occupy(Shm *shm, uint32_t slot);
 extern void slot_set_pid(Shm *shm, uint32_t slot, pid_t pid);

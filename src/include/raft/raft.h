@@ -102,6 +102,8 @@ typedef struct RaftMessage
 	/* Local, not sent: */
 	uint64_t
 		depends_on; /* this member's log must be flushed up to here before it leaves; 0: nothing */
+	uint64_t
+		log_begin; /* APPEND: the first entry lies in the log at this position or behind it; 0: unknown */
 	uint64_t log_end; /* APPEND: the entries are those that hold at this position of the log */
 	bool may_be_cut;  /* APPEND: the carrier may send fewer of the entries, for their bytes */
 } RaftMessage;

@@ -43,12 +43,6 @@ extern int config_parse(int argc, char **argv);
 extern void config_announce(void);
 
 /*
- * Only at bootstrap (on a restart initial-* flags mean nothing, BOOT-20): that the initial cluster
- * is one that this member can found (BOOT-21).  Logs why not; RUSD_INVALID.
- */
-extern Status config_check_bootstrap(void);
-
-/*
  * SIGHUP: reads the file of --config-reload again, for the parameters that may change; opens log
  * files again.  Nothing is applied if anything is wrong, which is logged: RUSD_IO, RUSD_INVALID.
  */
@@ -79,5 +73,32 @@ typedef struct ConfigUrl
  * have passed it.
  */
 extern int config_urls(const char *list, ConfigUrl *urls, int max);
+
+/* ---- the initial cluster ---- */
+
+#define CONFIG_URLS_MAX 16
+#define CONFIG_INITIAL_MEMBERS_MAX 64
+
+typedef struct InitialMember
+{
+	const char *name; /* in config.initial_cluster, not terminated */
+	size_t name_length;
+	int url_count;
+	ConfigUrl urls[CONFIG_URLS_MAX];
+} InitialMember;
+
+typedef struct InitialCluster
+{
+	InitialMember *own; /* in members */
+	uint32_t count;
+	InitialMember members[CONFIG_INITIAL_MEMBERS_MAX];
+} InitialCluster;
+
+/*
+ * Only at bootstrap (on a restart initial-* flags mean nothing, BOOT-20): the members of --initial-cluster,
+ * in the order in which they are named there, if they are a cluster that this member can found (BOOT-21).
+ * Logs why not; RUSD_INVALID.  Some 700 kB: not for a stack.
+ */
+extern Status config_initial_cluster(InitialCluster *cluster);
 
 #endif /* UTILS_CONFIG_H */

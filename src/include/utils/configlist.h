@@ -66,8 +66,8 @@ RUSD_PARAM_INT(grpc_keepalive_timeout, "grpc-keepalive-timeout", DURATION, 20 * 
 RUSD_PARAM_BOOL(socket_reuse_port, "socket-reuse-port", false, HONOURED, FIXED, "Set SO_REUSEPORT on listening sockets.", "")
 RUSD_PARAM_BOOL(socket_reuse_address, "socket-reuse-address", false, WARNED, FIXED, "Set SO_REUSEADDR on listening sockets.", "listening sockets always have it")
 RUSD_PARAM_BOOL(enable_grpc_gateway, "enable-grpc-gateway", true, WARNED, FIXED, "Serve the JSON gateway.", "there is no JSON gateway yet, whatever is said here")
-RUSD_PARAM_INT(raft_read_timeout, "raft-read-timeout", DURATION, 5 * PARAM_SECOND, 0, INT64_MAX, NOT_YET, FIXED, "Read timeout of connections between members.", "")
-RUSD_PARAM_INT(raft_write_timeout, "raft-write-timeout", DURATION, 5 * PARAM_SECOND, 0, INT64_MAX, NOT_YET, FIXED, "Write timeout of connections between members.", "")
+RUSD_PARAM_INT(raft_read_timeout, "raft-read-timeout", DURATION, 5 * PARAM_SECOND, 0, INT64_MAX, HONOURED, FIXED, "Read timeout of connections between members.", "")
+RUSD_PARAM_INT(raft_write_timeout, "raft-write-timeout", DURATION, 5 * PARAM_SECOND, 0, INT64_MAX, HONOURED, FIXED, "Write timeout of connections between members.", "")
 RUSD_PARAM_TEXT(feature_gates, "feature-gates", GATES, "", "", HONOURED, FIXED, "List of name=true or name=false; gates that are not honoured yet must keep their default.", "")
 
 /* ---- Clustering ---- */

@@ -124,6 +124,17 @@ extern void wal_reader_destroy(WalReader *reader);
  * RUSD_DAMAGED, RUSD_IO, RUSD_NO_MEMORY: stop the node.
  */
 extern Status wal_reader_next(WalReader *reader, uint64_t limit, WalRecord *record);
+/*
+ * Peers, whom raft does not wait for: was what wal_reader_next has given last still there at this moment?  To be asked after it was
+ * copied, and before the next call.  False: bytes in the buffers may be overwritten; another reader, from wal_reader_position on, finds them in
+ * segments.
+ */
+extern bool wal_reader_is_intact(const WalReader *reader);
+/*
+ * A position from which on the entry of that index, as it holds at any later position of the log, can be read: the first batch of a segment.
+ * RUSD_NOT_FOUND: the log does not hold it any more.  RUSD_IO, RUSD_NO_MEMORY.  Peers.
+ */
+extern Status wal_find_index(Shm *shm, FileOps *fs, uint64_t index, uint64_t *position);
 /* Position before which this reader needs nothing any more. */
 extern uint64_t wal_reader_position(const WalReader *reader);
 

@@ -1,0 +1,163 @@
+/*
+ * dial.c
+ *	  Finds and connects another member.  Processes peer and transfer: names are resolved here, which may take its time.
+ *
+ * src/backend/peer/dial.c
+ */
+#include "rusd.h"
+
+#include <netdb.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "ipc/slot.h"
+#include "peer_int.h"
+#include "store/store.h"
+#include "utils/config.h"
+
+/* ---- where it is -------------------------------------------------------------------------------- */
+
+static Status
+urls_in_store(PageAccess *access, uint64_t member_id, char urls[LINK_URLS_BYTES])
+{
+	Snapshot snapshot;
+	StoreMember member;
+	Status status = snapshot_pin(access, &snapshot);
+	size_t used = 0;
+
+	if (status != RUSD_OK)
+		return status;
+	status = store_next_member(&snapshot, member_id - 1, &member);
+	if (status == RUSD_OK)
+	{
+		if (member.id != member_id)
+			status = RUSD_NOT_FOUND;
+		urls[0] = '\0';
+		for (uint32_t i = 0; status == RUSD_OK && i < member.peer_url_count; i++)
+		{
+			int length = snprintf(urls + used, LINK_URLS_BYTES - used, "%s%s", i == 0 ? "" : ",",
+								  member.peer_urls[i]);
+
+			if (length < 0 || (size_t) length >= LINK_URLS_BYTES - used)
+			{
+				urls[used] = '\0'; /* the others are enough */
+				break;
+			}
+			used += (size_t) length;
+		}
+		store_member_free(&member);
+	}
+	snapshot_unpin(&snapshot);
+	return status == RUSD_OK && used == 0 ? RUSD_NOT_FOUND : status;
+}
+
+/* As the member has said when it made a link to this one: a member that has just joined knows nothing else. */
+static Status
+urls_it_said(const Shm *shm, uint64_t member_id, char urls[LINK_URLS_BYTES])
+{
+	for (uint32_t slot = PROC_ESSENTIAL_COUNT; slot < shm_first_backend(&shm->layout); slot++)
+	{
+		const BackendArea *area = shm->areas[slot];
+		uint32_t generation =
+			atomic_load_explicit(&shm->heads[slot].generation, memory_order_acquire);
+
+		if (!slot_is_live(shm, slot, generation) ||
+			atomic_load_explicit(&area->link_member, memory_order_acquire) != member_id)
+			continue;
+		memcpy(urls, area->link_urls, LINK_URLS_BYTES);
+		urls[LINK_URLS_BYTES - 1] = '\0';
+		return urls[0] == '\0' ? RUSD_NOT_FOUND : RUSD_OK;
+	}
+	return RUSD_NOT_FOUND;
+}
+
+Status
+peer_find_urls(PageAccess *access, uint64_t member_id, char urls[LINK_URLS_BYTES])
+{
+	if (urls_in_store(access, member_id, urls) == RUSD_OK)
+		return RUSD_OK;
+	return urls_it_said(access->shm, member_id, urls);
+}
+
+/* ---- the connection ----------------------------------------------------------------------------- */
+
+/* Connected, or refused, within the time that there is. */
+static bool
+wait_connected(int socket, int timeout_ms, const char **error)
+{
+	int problem = 0;
+	socklen_t length = sizeof(problem);
+	uint64_t end = clock_os.monotonic_ns(&clock_os) + (uint64_t) timeout_ms * NS_PER_MS;
+
+	for (;;)
+	{
+		uint64_t now = clock_os.monotonic_ns(&clock_os);
+		int happened;
+
+		if (now >= end || stop_requested)
+		{
+			*error = "no answer within the time for it";
+			return false;
+		}
+		latch_reset(my_latch);
+		happened = latch_wait_socket(my_latch, socket, WAIT_WRITABLE,
+									 (int) ((end - now) / NS_PER_MS) + 1, WAIT_EVENT_PEER_CONNECT);
+		if (happened & WAIT_WRITABLE)
+			break;
+	}
+	if (getsockopt(socket, SOL_SOCKET, SO_ERROR, &problem, &length) != 0)
+		problem = errno;
+	*error = strerror(problem);
+	return problem == 0;
+}
+
+static int
+connect_address(const struct addrinfo *address, int timeout_ms, const char **error)
+{
+	int file = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (file < 0)
+	{
+		*error = strerror(errno);
+		return -1;
+	}
+	if (connect(file, address->ai_addr, address->ai_addrlen) == 0)
+		return file;
+	*error = strerror(errno);
+	if (errno == EINPROGRESS && wait_connected(file, timeout_ms, error))
+		return file;
+	close(file);
+	return -1;
+}
+
+int
+peer_dial(const char *urls, uint32_t number, int timeout_ms, char authority[320],
+		  const char **error)
+{
+	ConfigUrl list[CONFIG_URLS_MAX];
+	int count = config_urls(urls, list, CONFIG_URLS_MAX);
+	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+	struct addrinfo *found;
+	const ConfigUrl *url;
+	int file = -1;
+	int problem;
+
+	*error = "no URL that can be used";
+	if (count <= 0)
+		return -1;
+	url = &list[number % (uint32_t) count];
+	/* No host is loopback: on a machine without a hosts file too. */
+	problem = getaddrinfo(strcmp(url->host, "localhost") == 0 ? NULL : url->host, url->port, &hints,
+						  &found);
+	if (problem != 0)
+	{
+		*error = gai_strerror(problem);
+		return -1;
+	}
+	for (const struct addrinfo *at = found; at != NULL && file < 0; at = at->ai_next)
+		file = connect_address(at, timeout_ms, error);
+	freeaddrinfo(found);
+	snprintf(authority, 320, strchr(url->host, ':') != NULL ? "[%s]:%s" : "%s:%s", url->host,
+			 url->port);
+	return file;
+}

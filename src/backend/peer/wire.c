@@ -1,0 +1,97 @@
+/*
+ * wire.c
+ *	  Bytes between a link and its socket.  Processes peer and transfer.
+ *
+ * src/backend/peer/wire.c
+ */
+#include "rusd.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "peer_int.h"
+#include "utils/config.h"
+#include "utils/log.h"
+
+#define RECEIVE_BYTES (256 * 1024)
+/* What one turn may write before ring and latch have theirs. */
+#define WRITES_A_TURN 16
+
+static uint8_t buffer[RECEIVE_BYTES];
+
+static void
+set_option(int socket, int level, int name, int value)
+{
+	if (setsockopt(socket, level, name, &value, sizeof(value)) != 0)
+		log_debug("a socket option could not be set", LOG_INTEGER("option", name),
+				  LOG_ERRNO(errno));
+}
+
+void
+peer_wire_set_up(int socket)
+{
+	int flags = fcntl(socket, F_GETFL);
+	int64_t lost_ms = config.raft_write_timeout / (int64_t) NS_PER_MS;
+
+	if (flags < 0 || fcntl(socket, F_SETFL, flags | O_NONBLOCK) != 0)
+		log_warn("a socket could not be made non-blocking", LOG_ERRNO(errno));
+	set_option(socket, IPPROTO_TCP, TCP_NODELAY, 1);
+	if (lost_ms > 0 && lost_ms <= INT_MAX)
+		set_option(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, (int) lost_ms);
+}
+
+void
+peer_wire_receive(PeerWire *wire, uint64_t now_ns)
+{
+	ssize_t got = recv(wire->socket, buffer, sizeof(buffer), 0);
+
+	if (got < 0)
+	{
+		wire->is_lost = wire->is_lost || (errno != EAGAIN && errno != EINTR);
+		return;
+	}
+	wire->heard_ns = now_ns;
+	if (got == 0 || net_link_receive(wire->link, buffer, (size_t) got) != RUSD_OK)
+		wire->is_lost = true;
+}
+
+bool
+peer_wire_flush(PeerWire *wire)
+{
+	for (int i = 0; i < WRITES_A_TURN; i++)
+	{
+		Bytes output;
+		ssize_t sent;
+
+		if (net_link_output(wire->link, &output) != RUSD_OK)
+		{
+			wire->is_lost = true;
+			return false;
+		}
+		if (output.length == 0)
+			return false;
+		sent = send(wire->socket, output.data, output.length, MSG_NOSIGNAL);
+		if (sent < 0)
+		{
+			wire->is_lost = wire->is_lost || (errno != EAGAIN && errno != EINTR);
+			return !wire->is_lost;
+		}
+		net_link_written(wire->link, (size_t) sent);
+		if ((size_t) sent < output.length)
+			return true;
+	}
+	return true;
+}
+
+void
+peer_wire_close(PeerWire *wire)
+{
+	if (wire->link != NULL)
+		net_link_destroy(wire->link);
+	if (wire->socket >= 0)
+		close(wire->socket);
+	*wire = (PeerWire){.socket = -1};
+}

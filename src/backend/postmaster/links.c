@@ -1,0 +1,175 @@
+/*
+ * links.c
+ *	  Which links to other members there shall be, and the processes that are them.  Postmaster.
+ *
+ * Two links to each member of the configuration, and to each member that has made a link to this one: so one that has
+ * just joined, and knows nobody, can answer.  What the shared memory says of members is input: more processes than
+ * slots of links cannot come of it.
+ *
+ * src/backend/postmaster/links.c
+ */
+#include "rusd.h"
+
+#include <signal.h>
+
+#include "ipc/slot.h"
+#include "postmaster_int.h"
+#include "utils/log.h"
+#include "wal/recovery.h"
+
+/* One that ends at once is not made again at once. */
+#define RESTART_NS UINT64_C(1000000000)
+
+static struct
+{
+	uint64_t wanted[LINK_SLOTS];
+	uint32_t wanted_count;
+	/* links that have ended, and when */
+	struct
+	{
+		uint64_t member_id;
+		LinkKind kind;
+		uint64_t ended_ns;
+	} ended[LINK_SLOTS];
+	uint32_t ended_count;
+	bool has_told; /* that there are not enough slots */
+} links;
+
+static void want(const Shm *shm, uint64_t member_id);
+static void want_members(const Shm *shm);
+static bool start_link(Shm *shm, uint64_t member_id, LinkKind kind);
+static bool has_just_ended(uint64_t member_id, LinkKind kind);
+
+/* ---- which there shall be ------------------------------------------------------------------------ */
+
+static bool
+is_wanted(uint64_t member_id)
+{
+	for (uint32_t i = 0; i < links.wanted_count; i++)
+	{
+		if (links.wanted[i] == member_id)
+			return true;
+	}
+	return false;
+}
+
+static void
+want(const Shm *shm, uint64_t member_id)
+{
+	if (member_id != 0 && member_id != shm->recovered->member_id && !is_wanted(member_id) &&
+		links.wanted_count < LINK_SLOTS)
+		links.wanted[links.wanted_count++] = member_id;
+}
+
+static void
+want_members(const Shm *shm)
+{
+	RaftConfiguration configuration;
+	bool known = shm_configuration_try_read(shm, &configuration);
+
+	/* Until the applier tells, as recovery has found it. */
+	if (!known || configuration.member_count == 0)
+		configuration = shm->recovered->configuration;
+	for (uint32_t i = 0; i < Min(configuration.member_count, CONFIG_MEMBERS_MAX); i++)
+		want(shm, configuration.members[i].id);
+	for (uint32_t slot = PROC_ESSENTIAL_COUNT; slot < shm_first_backend(&shm->layout); slot++)
+	{
+		const SlotHead *head = &shm->heads[slot];
+
+		if (atomic_load_explicit(&head->state, memory_order_relaxed) == SLOT_LIVE &&
+			atomic_load_explicit(&head->link, memory_order_relaxed) == LINK_ACCEPTED)
+			want(shm, atomic_load_explicit(&shm->areas[slot]->link_member, memory_order_acquire));
+	}
+}
+
+/* ---- processes ----------------------------------------------------------------------------------- */
+
+static bool
+start_link(Shm *shm, uint64_t member_id, LinkKind kind)
+{
+	uint32_t slot;
+
+	if (!slot_allocate_link(shm, kind, member_id, &slot))
+	{
+		if (!links.has_told)
+			log_warn("all slots for links to other members are in use",
+					 LOG_ID("remote-peer-id", member_id));
+		links.has_told = true;
+		return false;
+	}
+	links.has_told = false;
+	if (child_start(shm, PROC_PEER, slot, -1, NULL, LISTENER_PEER))
+		return true;
+	slot_mark_dead(shm, slot);
+	return false;
+}
+
+static bool
+has_just_ended(uint64_t member_id, LinkKind kind)
+{
+	uint64_t now = clock_os.monotonic_ns(&clock_os);
+	uint32_t kept = 0;
+	bool found = false;
+
+	for (uint32_t i = 0; i < links.ended_count; i++)
+	{
+		if (now - links.ended[i].ended_ns >= RESTART_NS)
+			continue;
+		links.ended[kept++] = links.ended[i];
+		found = found || (links.ended[i].member_id == member_id && links.ended[i].kind == kind);
+	}
+	links.ended_count = kept;
+	return found;
+}
+
+/* Starts what is missing and ends what nobody wants any more. */
+bool
+links_update(Shm *shm)
+{
+	static const LinkKind kinds[] = {LINK_CONTROL, LINK_ENTRIES};
+	bool complete = true;
+
+	links.wanted_count = 0;
+	want_members(shm);
+	for (uint32_t i = 0; i < links.wanted_count; i++)
+	{
+		for (size_t k = 0; k < lengthof(kinds); k++)
+		{
+			if (child_of_link(shm, links.wanted[i], kinds[k]) != NULL)
+				continue;
+			if (has_just_ended(links.wanted[i], kinds[k]) ||
+				!start_link(shm, links.wanted[i], kinds[k]))
+				complete = false;
+		}
+	}
+	for (uint32_t slot = PROC_ESSENTIAL_COUNT; slot < shm_first_backend(&shm->layout); slot++)
+	{
+		const SlotHead *head = &shm->heads[slot];
+		uint32_t kind = atomic_load_explicit(&head->link, memory_order_relaxed);
+		const Child *child;
+
+		if (atomic_load_explicit(&head->state, memory_order_relaxed) != SLOT_LIVE ||
+			(kind != LINK_CONTROL && kind != LINK_ENTRIES) ||
+			is_wanted(atomic_load_explicit(&head->member_id, memory_order_relaxed)))
+			continue;
+		child = child_of_slot(PROC_PEER, slot,
+							  atomic_load_explicit(&head->generation, memory_order_relaxed));
+		if (child != NULL)
+			(void) kill(child->pid, SIGTERM);
+	}
+	return complete;
+}
+
+void
+links_ended(const Shm *shm, uint32_t slot)
+{
+	const SlotHead *head = &shm->heads[slot];
+
+	if (links.ended_count == LINK_SLOTS)
+		return;
+	links.ended[links.ended_count].member_id =
+		atomic_load_explicit(&head->member_id, memory_order_relaxed);
+	links.ended[links.ended_count].kind =
+		(LinkKind) atomic_load_explicit(&head->link, memory_order_relaxed);
+	links.ended[links.ended_count++].ended_ns = clock_os.monotonic_ns(&clock_os);
+}

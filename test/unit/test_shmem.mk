@@ -1,6 +1,6 @@
 UNIT_TESTS += test_shmem test_latch test_ring test_publish
 IPC_TEST_OBJS := $(addprefix src/backend/ipc/,shmem.o shmrestrict.o publish.o slot.o latch.o \
-	waitevent.o ring.o process.o title.o inject.o) \
+	waitevent.o ring.o link.o process.o title.o inject.o) \
 	src/backend/utils/log.o src/backend/utils/logline.o src/backend/utils/status.o \
 	src/backend/utils/units.o src/backend/port/clock.o
 test_shmem_OBJS := $(IPC_TEST_OBJS)

@@ -23,6 +23,15 @@ check-processes: $(BUILD)/rusd
 	@test/run-tap $(if $(V),-v) "test/cluster/processes.py --server $(BUILD)/rusd" "test/cluster/disk_full.py --server $(BUILD)/rusd" \
 		"test/cluster/full_cache.py --server $(BUILD)/rusd" "test/cluster/large_answer.py --server $(BUILD)/rusd"
 
+# The checkers of histories that chaos.py believes.
+check-histories:
+	@test/run-tap $(if $(V),-v) "test/cluster/checkers.py $(seed)"
+check-histories-long:
+	@test/run-tap $(if $(V),-v) "test/cluster/checkers.py --histories 20000 $(seed)"
+.PHONY: check-histories check-histories-long
+CHECK_TARGETS += check-histories
+CHECK_LONG_TARGETS += check-histories-long
+
 check-crash-long:
 	+@$(MAKE) --no-print-directory check-crash ROUNDS=1000
 check-backends-long:

@@ -1,0 +1,156 @@
+"""A cluster under test: members of rusd or etcd on loopback, whose links go through a router of the test.
+
+    with Cluster(program, 3, seed) as cluster:
+        cluster.start()
+        cluster.router.rule("m0", "m1", cut="hold")
+
+A member is a Node that the others know by an address of the router.  Everything is stopped by process id when the with
+statement ends.
+
+test/lib/cluster.py
+"""
+import os
+import shutil
+import tempfile
+
+from node import Client, Failure, Node, check, free_ports, wait_until
+from router import Router
+
+HEARTBEAT_MS = 50
+ELECTION_MS = 500               # of every cluster here: short, so that a fault longer than that is short too
+
+
+class Member(Node):
+    """One member.  all: {name: peer port of the router}, the same for every member."""
+
+    def __init__(self, program, name, directory, ports, routed, everybody, flags):
+        self.name, self.routed, self.everybody = name, routed, everybody
+        os.makedirs(directory)
+        super().__init__(program, flags, directory=directory, start=False, ports=ports)
+
+    def argv(self):
+        client = "http://127.0.0.1:%d" % self.client
+        return [self.program, "--name", self.name, "--data-dir", self.data, "--listen-client-urls", client, "--advertise-client-urls", client,
+                "--listen-peer-urls", "http://127.0.0.1:%d" % self.peer, "--initial-advertise-peer-urls", "http://127.0.0.1:%d" % self.routed,
+                "--initial-cluster", ",".join("%s=http://127.0.0.1:%d" % x for x in self.everybody.items()),
+                "--heartbeat-interval", str(HEARTBEAT_MS), "--election-timeout", str(ELECTION_MS)] + self.flags
+
+    def status(self, timeout=2):
+        """Its StatusResponse; None if it does not answer."""
+        import grpc
+        client = Client(self.endpoint)
+        try:
+            return client.call("Maintenance/Status", client.message("StatusRequest"), timeout)
+        except grpc.RpcError:
+            return None
+        finally:
+            client.close()
+
+
+class Cluster:
+    """Members m0, m1, ... and the router between them."""
+
+    def __init__(self, program, count, seed, flags=()):
+        self.directory = tempfile.mkdtemp(prefix="rusd-cluster.")
+        ports = free_ports(3 * count)
+        names = ["m%d" % i for i in range(count)]
+        routed = dict(zip(names, ports[2 * count:]))
+        self.members = {name: Member(program, name, os.path.join(self.directory, name), (ports[i], ports[count + i]), routed[name], routed, list(flags))
+                        for i, name in enumerate(names)}
+        self.router = Router({name: (routed[name], m.peer) for name, m in self.members.items()}, seed)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        try:
+            for m in self.members.values():
+                if kind is not None and m.process is not None:
+                    print("#   member %s:" % m.name)
+                    m.explain()
+            for m in self.members.values():
+                m.remove()
+        finally:
+            self.router.close()
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def start(self, members=None):
+        """All at once, or the members given; returns when each of them serves."""
+        members = list(self.members.values()) if members is None else members
+        for m in members:
+            m.launch()
+        self.know()
+        for m in members:
+            m.wait_ready()
+
+    def know(self):
+        """Tells the router whose processes are whose; after every start."""
+        self.router.owners({name: m.pid for name, m in self.members.items() if m.process is not None and m.process.poll() is None})
+
+    def heal(self):
+        """No rule holds any more."""
+        for a in self.members:
+            for b in self.members:
+                if a != b:
+                    self.router.rule(a, b)
+
+    def leader(self):
+        """The member that a majority, itself included, takes for the leader; None while there is none."""
+        seen = {}
+        for name, m in self.members.items():
+            if m.process is not None and m.process.poll() is None:
+                status = m.status(0.5)
+                if status is not None:
+                    seen[name] = (status.header.member_id, status.leader, status.raftTerm)
+        for name, (own, _, _) in seen.items():
+            if sum(1 for _, leader, _ in seen.values() if leader == own) * 2 > len(self.members):
+                return name
+        return None
+
+    def wait_leader(self, limit):
+        return wait_until(self.leader, "a leader is elected", limit, every=0.05)
+
+    def all_write(self, key, limit):
+        """A write through every member succeeds within the limit."""
+        import grpc
+        clients = {name: Client(m.endpoint) for name, m in self.members.items()}
+        missing = dict(clients)
+
+        def tried():
+            for name in list(missing):
+                if self.members[name].process.poll() is not None:
+                    raise Failure("member %s ended with status %s" % (name, self.members[name].process.returncode))
+                try:
+                    missing[name].put(key, name.encode(), timeout=2)
+                    del missing[name]
+                except grpc.RpcError as error:
+                    last[name] = "%s %s" % (error.code().name, error.details())
+            return not missing
+        last = {}
+        try:
+            wait_until(tried, "a write through every member succeeds", limit, every=0.02)
+        except Failure as failure:
+            raise Failure("%s (missing: %s)" % (failure, "; ".join("%s: %s" % (n, last.get(n)) for n in missing))) from None
+        finally:
+            for client in clients.values():
+                client.close()
+
+    def hashes_agree(self, limit):
+        """HashKV of every member at the newest revision is the same; returns (hash, revision)."""
+        import grpc
+        clients = [Client(m.endpoint) for m in self.members.values()]
+
+        def same():
+            try:
+                revision = clients[0].range(b"x", count_only=True).header.revision
+                seen = [c.hash(revision) for c in clients]
+            except grpc.RpcError:           # a member that is not yet there knows the revision as a future one
+                return None
+            check(len({(h.hash, h.compact_revision) for h in seen}) == 1, "HashKV at revision %d differs: %s" %
+                  (revision, ", ".join("%s %d" % (n, h.hash) for n, h in zip(self.members, seen))))
+            return seen[0].hash, revision
+        try:
+            return wait_until(same, "every member answers HashKV at the newest revision", limit, every=0.05)
+        finally:
+            for c in clients:
+                c.close()

@@ -659,6 +659,8 @@ reclaim_during_read(void *arg)
 	Node *node = arg;
 
 	memory_files_on_read(node->files, NULL, NULL);
+	/* So raft sees that the pager is at work. */
+	assert_int_equal(atomic_load(&node->shm->positions->page_service) % 2, 1);
 	space_reclaim(node->space);
 }
 
@@ -706,6 +708,7 @@ asking_for_a_free_page_loads_nothing(void **state)
 	memory_files_on_read(files, reclaim_during_read, &after);
 	ask(after.shm, slot, victim + 1);
 	assert_int_equal(pager_step(after.pager), RUSD_OK);
+	assert_int_equal(atomic_load(&after.shm->positions->page_service) % 2, 0);
 	/* [pagecache-7]: not under the pager's hands, but afterwards. */
 	assert_int_equal(atomic_load(&after.shm->page_meta[victim].state), PAGE_RESIDENT);
 	free_frames = space_frames_free(after.space);

@@ -307,6 +307,9 @@ combinations_are_refused_with_the_texts_of_etcd(void **state)
 			"--election-timeout[60000ms] is too long, and should be set "
 			"less than 50000ms");
 	accepted("--heartbeat-interval=10000 --election-timeout=50000");
+	accepted("--leader-stall-timeout=1s");
+	refused("--leader-stall-timeout=999ms",
+			"--leader-stall-timeout must be 0 or at least --election-timeout");
 	refused("--listen-client-urls=http://host.name:1 --advertise-client-urls=http://host.name:1",
 			"expected IP in URL for binding (http://host.name:1)");
 	refused("--listen-peer-urls=http://host:1", "expected IP in URL for binding (http://host:1)");

@@ -23,6 +23,7 @@
 
 #define MS UINT64_C(1000000)
 #define MEMBERS 3
+#define ELECTION 10
 #define FRAMES 1024
 #define SEEN_MAX 4096
 #define QUEUE_MAX 4096
@@ -51,6 +52,7 @@ typedef struct Node
 	Consensus *consensus;
 	WalReader *reader;
 	bool disk_stands; /* nothing is flushed */
+	bool applier_stands;
 	bool paused;
 	uint32_t deaths_seen;
 	Seen *seen;
@@ -314,6 +316,8 @@ apply(Node *node)
 	WalRecord record;
 	Status status;
 
+	if (node->applier_stands)
+		return;
 	shm_root_read(node->shm, &root);
 	while ((status = wal_reader_next(node->reader, positions_committed(positions), &record)) ==
 		   RUSD_OK)
@@ -455,11 +459,13 @@ static void
 begin_node(Net *net, uint32_t number)
 {
 	Node *node = &net->nodes[number];
-	ConsensusOptions options = {
-		.clock = &net->clock,
-		.peers = &node->ops,
-		.heartbeat_ns = 100 * MS,
-		.raft = {.election_ticks = 10, .window_bytes = 1 << 20, .message_bytes = 1 << 14}};
+	ConsensusOptions options = {.clock = &net->clock,
+								.peers = &node->ops,
+								.heartbeat_ns = 100 * MS,
+								.raft = {.election_ticks = ELECTION,
+										 .ill_ticks = 2 * ELECTION,
+										 .window_bytes = 1 << 20,
+										 .message_bytes = 1 << 14}};
 	struct
 	{
 		EntryHeader header;
@@ -720,6 +726,98 @@ a_leader_commits_without_its_own_disk(void **state)
 	assert_int_equal(times_applied(leads, &backend, sequence), 1);
 	assert_true(atomic_load(&leads->shm->positions->committed_by_peers) >
 				atomic_load(&leads->shm->positions->flushed));
+	end_net(net);
+}
+
+/* What is the matter with the leader ends the lead, not before its time, and is told; it ends when that ends. */
+static void
+hands_over_when(Net *net, uint64_t ill)
+{
+	Node *leads = leader(net);
+	Backend backend = begin_backend(leads);
+
+	leads->disk_stands = ill == ILL_FLUSH;
+	leads->applier_stands = ill == ILL_APPLY;
+	if (ill == ILL_PAGES)
+		marks_set(leads->shm->page_marks, PROC_BACKEND); /* and no pager takes it */
+	(void) propose(&backend, 10);
+	ticks(net, 2 * ELECTION - 1);
+	assert_ptr_equal(leader(net), leads);
+	assert_int_equal(control(leads).ills, 0);
+	ticks(net, 3);
+	assert_ptr_not_equal(leader(net), leads);
+	ticks(net, 4 * ELECTION);
+	assert_ptr_not_equal(leader(net), leads);
+	assert_int_equal(control(leads).ills, ill);
+	for (uint32_t i = 0; i < MEMBERS; i++)
+		assert_true(&net->nodes[i] == leads || control(&net->nodes[i]).ills == 0);
+	leads->disk_stands = leads->applier_stands = false;
+	atomic_store(&leads->shm->page_marks->words[0], 0);
+	ticks(net, 2);
+	assert_int_equal(control(leads).ills, 0);
+}
+
+static void
+a_leader_that_does_not_get_on_hands_over(void **state)
+{
+	Net *net = begin_ready();
+
+	(void) state;
+	hands_over_when(net, ILL_FLUSH);
+	hands_over_when(net, ILL_APPLY);
+	hands_over_when(net, ILL_PAGES);
+	end_net(net);
+}
+
+/* One entry may take the applier long; and it may wait for pages that are read one after the other. */
+static void
+who_gets_on_slowly_is_not_ill(void **state)
+{
+	Net *net = begin_ready();
+	Node *leads = leader(net);
+	ShmPositions *positions = leads->shm->positions;
+	Backend backend = begin_backend(leads);
+
+	(void) state;
+	leads->applier_stands = true;
+	(void) propose(&backend, 10);
+	for (int i = 0; i < 4 * ELECTION; i++)
+	{
+		atomic_fetch_add(&positions->pages_taken, 1);
+		ticks(net, ELECTION);
+		assert_ptr_equal(leader(net), leads);
+	}
+	atomic_store(&leads->shm->areas[PROC_APPLIER]->page_wanted, 7);
+	for (int i = 0; i < 4 * ELECTION; i++)
+	{
+		atomic_fetch_add(&positions->page_service, 2);
+		ticks(net, ELECTION);
+		assert_ptr_equal(leader(net), leads);
+	}
+	assert_int_equal(control(leads).ills, 0);
+	/* The pager is in the midst of a read, and stays there. */
+	atomic_fetch_add(&positions->page_service, 1);
+	ticks(net, 2 * ELECTION + 3);
+	assert_int_equal(control(leads).ills, ILL_APPLY | ILL_PAGES);
+	end_net(net);
+}
+
+/* All of it stood still, and nothing has gone wrong. */
+static void
+a_pause_is_no_illness(void **state)
+{
+	Net *net = begin_ready();
+	Node *leads = leader(net);
+	Backend backend = begin_backend(leads);
+
+	(void) state;
+	leads->applier_stands = true;
+	(void) propose(&backend, 10);
+	ticks(net, 1);
+	net->now_ns += 10 * 1000 * MS;
+	leads->applier_stands = false;
+	settle(net);
+	assert_int_equal(control(leads).ills, 0);
 	end_net(net);
 }
 
@@ -1348,6 +1446,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(three_elect_one_and_hold_the_same),
 		cmocka_unit_test(a_leader_commits_without_its_own_disk),
+		cmocka_unit_test(a_leader_that_does_not_get_on_hands_over),
+		cmocka_unit_test(who_gets_on_slowly_is_not_ill),
+		cmocka_unit_test(a_pause_is_no_illness),
 		cmocka_unit_test(nothing_is_acknowledged_before_it_is_flushed),
 		cmocka_unit_test(a_proposal_is_forwarded_once),
 		cmocka_unit_test(a_follower_takes_local_requests),

@@ -543,6 +543,24 @@ a_conflict_with_the_first_term_that_is_known_needs_the_state(void **state)
 }
 
 static void
+who_is_ill_does_not_stand_for_election(void **state)
+{
+	static const RaftEvent ill_tick = {.kind = RAFT_TICK, .is_ill = true};
+	World world = {0};
+
+	(void) state;
+	lead_three(&world);
+	receive(&world, (RaftMessage){.kind = MESSAGE_HEARTBEAT, .from = A, .term = 5});
+	for (int i = 0; i < 3 * ELECTION; i++)
+		step(&world, ill_tick);
+	assert_int_equal(world.raft.role, ROLE_FOLLOWER);
+	receive(&world, (RaftMessage){.kind = MESSAGE_TIMEOUT_NOW, .from = A, .term = 5});
+	assert_int_equal(world.raft.role, ROLE_FOLLOWER);
+	step(&world, TICK);
+	assert_int_equal(world.raft.role, ROLE_PRE_CANDIDATE);
+}
+
+static void
 a_read_waits_for_a_round_of_its_own(void **state)
 {
 	World world = {0};
@@ -751,6 +769,7 @@ main(void)
 		cmocka_unit_test(a_window_opens_when_all_in_it_is_acknowledged),
 		cmocka_unit_test(a_conflict_is_void_and_what_replaces_it_is_acknowledged_by_position),
 		cmocka_unit_test(a_conflict_with_the_first_term_that_is_known_needs_the_state),
+		cmocka_unit_test(who_is_ill_does_not_stand_for_election),
 		cmocka_unit_test(a_read_waits_for_a_round_of_its_own),
 		cmocka_unit_test(a_leader_confirms_before_it_speaks_of_leases),
 		cmocka_unit_test(what_a_leader_decided_gets_an_index_in_its_term_or_none),

@@ -59,9 +59,12 @@ world_end(World *world)
 static uint64_t
 world_allocate(World *world)
 {
+	uint64_t taken = atomic_load(&world->shm->positions->pages_taken);
 	const PageHeader *header = space_allocate(world->space, PAGE_LEAF);
 	Life *life = &world->lives[header->number];
 
+	/* So raft sees that the applier is at work. */
+	assert_int_equal(atomic_load(&world->shm->positions->pages_taken), taken + 1);
 	/* [pagecache-1]: it was free, and it is the lowest that was. */
 	assert_int_equal(life->fate, FATE_FREE);
 	for (uint64_t page = 0; page < header->number; page++)

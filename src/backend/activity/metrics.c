@@ -182,6 +182,16 @@ add_versions(Text *text, const ControlState *control, const char *cluster_versio
 }
 
 static void
+add_ills(Text *text, uint64_t ills)
+{
+	add_head(text, "rusd_ill", "gauge",
+			 "1: this work makes no progress for --leader-stall-timeout; a leader hands over.");
+	add(text, "rusd_ill{work=\"apply\"} %d\n", (ills & ILL_APPLY) != 0);
+	add(text, "rusd_ill{work=\"flush\"} %d\n", (ills & ILL_FLUSH) != 0);
+	add(text, "rusd_ill{work=\"page-reads\"} %d\n", (ills & ILL_PAGES) != 0);
+}
+
+static void
 add_member(Text *text, const Shm *shm, const ControlState *control, const MetricsOfStore *store)
 {
 	uint64_t applied = load(&shm->positions->applied_index);
@@ -196,6 +206,7 @@ add_member(Text *text, const Shm *shm, const ControlState *control, const Metric
 	add_gauge(text, "etcd_server_is_learner",
 			  "Whether or not this member is a learner. 1 if is, 0 otherwise.",
 			  control->is_learner);
+	add_ills(text, control->ills);
 	add_gauge(text, "etcd_server_proposals_committed_total",
 			  "The total number of consensus proposals committed.", committed);
 	add_gauge(text, "etcd_server_proposals_applied_total",

@@ -320,11 +320,18 @@ take_ticks(Consensus *consensus, bool *ticked)
 
 	if (consensus->now_ns > consensus->next_tick_ns + consensus->election_ns)
 		consensus->next_tick_ns = consensus->now_ns - consensus->election_ns;
+	if (consensus->now_ns >= consensus->next_tick_ns)
+		health_look(consensus);
 	while (consensus->now_ns >= consensus->next_tick_ns)
 	{
-		RaftEvent event = {.kind = RAFT_TICK, .random = next_random(consensus)};
+		RaftEvent event = {.kind = RAFT_TICK,
+						   .random = next_random(consensus),
+						   .is_ill = (consensus->ills & (ILL_APPLY | ILL_PAGES)) != 0};
+		uint64_t transfer_to = consensus->raft.transfer_to;
 
 		consensus_core(consensus, &event);
+		if (transfer_to == 0 && consensus->raft.transfer_to != 0)
+			tell_transfer(consensus);
 		consensus->next_tick_ns += heartbeat_ns;
 		*ticked = true;
 	}

@@ -14,6 +14,7 @@
  *	  reads.c		read indexes for backends
  *	  takeover.c		states of other members that take the place of what is applied
  *	  own.c			this member's own proposals
+ *	  health.c		whether this member would be a bad leader
  *	  peers.c		checks of what comes from other members
  *
  * src/backend/consensus/consensus_int.h
@@ -147,6 +148,13 @@ typedef struct Install
 	InstallOrder order; /* the last one */
 } Install;
 
+/* Of work that may stand still. */
+typedef struct Watch
+{
+	uint64_t progress; /* as of the last look */
+	uint32_t ticks;    /* since it was another, while there is work */
+} Watch;
+
 typedef enum OwnProposal
 {
 	OWN_ATTRIBUTES,
@@ -231,6 +239,11 @@ struct Consensus
 	uint64_t asked_ns;
 	bool ask_again; /* the attempt has failed, and something has changed since */
 	bool asked_in_vain;
+
+	/* health.c */
+	Watch applier_watch;
+	Watch pager_watch;
+	uint32_t ills; /* ILL_ */
 
 	/* consensus.c, tell.c */
 	ControlState control; /* as published */
@@ -356,6 +369,10 @@ extern void reads_destroy(Consensus *consensus);
 /* takeover.c */
 extern void takeover_step(Consensus *consensus);
 
+/* health.c */
+/* In a turn with ticks, before them. */
+extern void health_look(Consensus *consensus);
+
 /* own.c */
 extern void own_propose(Consensus *consensus);
 /* What became of the attempt with that sequence number. */
@@ -370,6 +387,8 @@ extern void tell_committed(Consensus *consensus);
 extern void tell_control(Consensus *consensus);
 /* In the server's log: a member has less than it had acknowledged. */
 extern void tell_lost_log(const Consensus *consensus);
+/* In the server's log: it hands over, for it is ill. */
+extern void tell_transfer(const Consensus *consensus);
 extern void tell_promises(Consensus *consensus);
 extern void tell_ready(Consensus *consensus);
 extern void tell_role(const Consensus *consensus, RaftRole role_before, uint64_t leader_before);

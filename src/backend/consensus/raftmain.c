@@ -21,6 +21,18 @@
 #define MESSAGE_BYTES ((uint64_t) 1 << 20)
 #define WINDOW_BYTES ((uint64_t) 16 << 20)
 
+/* --leader-stall-timeout in ticks. */
+static uint32_t
+stall_ticks(void)
+{
+	int64_t timeout_ns = config.leader_stall_timeout;
+	int64_t tick_ns = config.heartbeat_interval * (int64_t) NS_PER_MS;
+
+	if (timeout_ns == 0)
+		timeout_ns = 2 * config.election_timeout * (int64_t) NS_PER_MS;
+	return (uint32_t) ((timeout_ns + tick_ns - 1) / tick_ns);
+}
+
 does_not_return void
 raft_main(void)
 {
@@ -28,6 +40,7 @@ raft_main(void)
 		.clock = &clock_os,
 		.heartbeat_ns = (uint64_t) config.heartbeat_interval * NS_PER_MS,
 		.raft = {.election_ticks = (uint32_t) (config.election_timeout / config.heartbeat_interval),
+				 .ill_ticks = stall_ticks(),
 				 .window_bytes = WINDOW_BYTES,
 				 .message_bytes = MESSAGE_BYTES},
 		.request_max = consensus_request_max(&my_shm->layout),

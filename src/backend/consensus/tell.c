@@ -72,6 +72,7 @@ tell_control(Consensus *consensus)
 	control->configuration_index = configuration->index;
 	control->reads_are_local = raft_reads_are_local(raft);
 	control->draining = consensus->draining;
+	control->ills = consensus->ills;
 	shm_control_write(consensus->shm, control);
 	consensus->control_dirty = false;
 }
@@ -138,6 +139,17 @@ tell_lost_log(const Consensus *consensus)
 			  LOG_ID("local-member-id", consensus->raft.member_id),
 			  LOG_ID("remote-peer-id", consensus->update.member_lost_log),
 			  LOG_UNSIGNED("term", consensus->raft.hard_state.term));
+}
+
+void
+tell_transfer(const Consensus *consensus)
+{
+	const Raft *raft = &consensus->raft;
+
+	log_warn("this leader does not get on with its work, and hands over",
+			 LOG_ID("local-member-id", raft->member_id),
+			 LOG_ID("transferee-member-id", raft->transfer_to),
+			 LOG_UNSIGNED("term", raft->hard_state.term));
 }
 
 bool

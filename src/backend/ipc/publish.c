@@ -225,3 +225,12 @@ marks_take(Marks *marks, uint32_t *word, uint64_t *bits)
 	}
 	return false;
 }
+
+bool
+marks_exist(const Marks *marks)
+{
+	for (uint32_t word = 0; word < MARK_WORDS; word++)
+		if (atomic_load_explicit(&marks->words[word], memory_order_relaxed) != 0)
+			return true;
+	return false;
+}

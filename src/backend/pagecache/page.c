@@ -250,6 +250,16 @@ serve_slot(Pager *pager, uint32_t slot)
 	latch_set(&shm->latches[slot]);
 }
 
+/* The pager alone writes it. */
+static void
+count_service(Shm *shm)
+{
+	_Atomic uint64_t *service = &shm->positions->page_service;
+
+	atomic_store_explicit(service, atomic_load_explicit(service, memory_order_relaxed) + 1,
+						  memory_order_release);
+}
+
 Status
 pager_step(Pager *pager)
 {
@@ -266,7 +276,9 @@ pager_step(Pager *pager)
 
 			if (slot >= shm->layout.slot_count)
 				continue;
+			count_service(shm);
 			serve_slot(pager, slot);
+			count_service(shm);
 			status = RUSD_OK;
 		}
 		word++;

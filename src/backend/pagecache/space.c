@@ -54,7 +54,8 @@ struct PageSpace
 	Bitmap free;
 	uint64_t *used; /* bitmap */
 	uint64_t used_count;
-	uint64_t end; /* highest page that is not free + 1 */
+	uint64_t taken; /* pages, ever */
+	uint64_t end;   /* highest page that is not free + 1 */
 	DeadList queue;
 	uint64_t deaths; /* since the last reclaim */
 	uint64_t reclaim_at;
@@ -180,6 +181,8 @@ space_allocate(PageSpace *space, PageKind kind)
 		Check(page != PAGE_NONE); /* [pagecache-4] */
 	}
 	bitmap_remove(&space->free, page);
+	space->taken++;
+	atomic_store_explicit(&space->shm->positions->pages_taken, space->taken, memory_order_relaxed);
 	space->used[page / 64] |= UINT64_C(1) << (page % 64);
 	space->used_count++;
 	space->end = Max(space->end, page + 1);

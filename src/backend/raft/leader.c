@@ -33,7 +33,7 @@ static bool wants_append(const Raft *raft, const RaftProgress *progress);
 static bool has_room(const Raft *raft, const RaftProgress *progress);
 static uint64_t fill_runs(const Raft *raft, RaftMessage *message, uint64_t last);
 static bool quorum_is_heard(const Raft *raft);
-static void watch_own_disk(Raft *raft, RaftUpdate *update);
+static void watch_own_health(Raft *raft, RaftUpdate *update);
 static void try_transfer(Raft *raft, RaftUpdate *update);
 
 void
@@ -389,7 +389,7 @@ raft_leader_tick(Raft *raft, RaftUpdate *update)
 	}
 	if (raft->transfer_to != 0 && ++raft->transfer_ticks >= raft->options.election_ticks)
 		raft->transfer_to = 0;
-	watch_own_disk(raft, update);
+	watch_own_health(raft, update);
 	if (raft->role == ROLE_LEADER)
 		raft_send_heartbeats(raft, update);
 }
@@ -407,12 +407,15 @@ quorum_is_heard(const Raft *raft)
 	return heard >= raft->voters_count / 2 + 1;
 }
 
-/* A leader whose disk stands still commits with the others' disks, but it hands over. */
+/* A leader whose disk stands still commits with the others' disks, but it hands over; so does one that does not get
+ * on otherwise. */
 static void
-watch_own_disk(Raft *raft, RaftUpdate *update)
+watch_own_health(Raft *raft, RaftUpdate *update)
 {
-	if (raft->options.ill_ticks == 0 || raft->stall_ticks < raft->options.ill_ticks ||
-		raft->voters_count == 1 || raft->transfer_to != 0)
+	bool is_ill = raft->is_ill ||
+				  (raft->options.ill_ticks != 0 && raft->stall_ticks >= raft->options.ill_ticks);
+
+	if (!is_ill || raft->voters_count == 1 || raft->transfer_to != 0)
 		return;
 	if (raft_transfer(raft, 0, update) == RUSD_NOT_FOUND)
 		raft_become_follower(raft, raft->hard_state.term, 0, update);

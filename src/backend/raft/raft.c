@@ -148,7 +148,7 @@ raft_message(Raft *raft, RaftUpdate *update, RaftMessageKind kind, uint64_t to)
 							 .term = raft->hard_state.term,
 							 .commit_index = raft->commit_index,
 							 .commit_term = raft->commit_term,
-							 .is_ill = raft_is_stalled(raft),
+							 .is_ill = raft_is_stalled(raft) || raft->is_ill,
 							 .depends_on = raft->hard_state_end};
 	return message;
 }
@@ -181,6 +181,7 @@ static void
 step_tick(Raft *raft, const RaftEvent *event, RaftUpdate *update)
 {
 	raft->random ^= event->random;
+	raft->is_ill = event->is_ill;
 	if (raft->flushed >= raft->stall_mark)
 	{
 		raft->stall_mark = raft->appended;
@@ -210,11 +211,11 @@ step_tick(Raft *raft, const RaftEvent *event, RaftUpdate *update)
 	}
 }
 
-/* Its disk works, and its log is not about to be replaced. */
+/* It could do a leader's work, and its log is not about to be replaced. */
 static bool
 may_campaign(const Raft *raft)
 {
-	return raft->votes && !raft_is_stalled(raft) && raft->snapshot.installing == 0;
+	return raft->votes && !raft_is_stalled(raft) && !raft->is_ill && raft->snapshot.installing == 0;
 }
 
 static void

@@ -18,6 +18,7 @@
 
 #define MAX_ELECTION_MS 50000
 #define MAX_URLS CONFIG_URLS_MAX
+#define NS_PER_MS INT64_C(1000000)
 
 printf_like(2, 3) static bool refuse(char error[CONFIG_ERROR_SIZE], const char *format, ...)
 {
@@ -109,6 +110,9 @@ check_elections(const Config *of, char error[CONFIG_ERROR_SIZE])
 					  "--election-timeout[%" PRId64 "ms] is too long, and should be set less than "
 					  "%dms",
 					  of->election_timeout, MAX_ELECTION_MS);
+	if (of->leader_stall_timeout != 0 &&
+		of->leader_stall_timeout < of->election_timeout * NS_PER_MS)
+		return refuse(error, "--leader-stall-timeout must be 0 or at least --election-timeout");
 	return true;
 }
 

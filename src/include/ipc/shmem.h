@@ -54,7 +54,13 @@ typedef struct ControlState
 	uint64_t ready;    /* an entry proposed in this incarnation (the publication of this member,
 						* BOOT-25) has been applied: backends may serve */
 	uint64_t draining; /* no new proposals: a stop has begun */
+	uint64_t
+		ills; /* ILL_: what makes no progress, though there is work, for --leader-stall-timeout */
 } ControlState;
+
+#define ILL_FLUSH 1
+#define ILL_APPLY 2
+#define ILL_PAGES 4
 
 typedef struct ShmControl
 {
@@ -93,6 +99,10 @@ typedef struct ShmPositions
 	_Atomic uint64_t log_begin;
 	/* of the data file that frames are read from (data_file_name) */
 	_Atomic uint64_t data_generation;
+	/* applier: pages taken for what it builds: so it is seen to get on with an entry that takes long */
+	cache_aligned _Atomic uint64_t pages_taken;
+	/* pager: rises when it turns to a slot that wants a page and when it is done with that: odd in between */
+	cache_aligned _Atomic uint64_t page_service;
 	/* checkpointer */
 	/* number of the root of the last finished checkpoint */
 	cache_aligned _Atomic uint64_t durable_root;
@@ -525,5 +535,7 @@ extern void marks_set(Marks *marks, uint32_t slot);
  * adds one to *word and calls again.
  */
 extern bool marks_take(Marks *marks, uint32_t *word, uint64_t *bits);
+/* Any process: is there a mark that is not taken yet? */
+extern bool marks_exist(const Marks *marks);
 
 #endif /* IPC_SHMEM_H */

@@ -98,7 +98,8 @@ typedef struct RaftMessage
 	uint32_t run_count;
 	bool reject;
 	bool transfer; /* VOTE: the leader itself has asked for this election */
-	bool is_ill;   /* answers: this member's disk stands still; it would be a bad leader */
+	bool
+		is_ill; /* answers: its disk, or what its ticks tell, stands still; it would be a bad leader */
 	/* Local, not sent: */
 	uint64_t
 		depends_on; /* this member's log must be flushed up to here before it leaves; 0: nothing */
@@ -163,15 +164,16 @@ typedef struct RaftEvent
 	RaftEventKind kind;
 	uint64_t index;    /* APPENDED, APPLIED, COMPACTED, SNAPSHOT_INSTALLED */
 	uint64_t log_term; /* SNAPSHOT_INSTALLING, SNAPSHOT_INSTALLED */
-	uint64_t
-		term; /* PROPOSE: what the leader of that term has decided: it gets an index in that term or none; 0: in any */
-	uint64_t position;          /* APPENDED, FLUSHED, SNAPSHOT_INSTALLED */
-	uint64_t random;            /* TICK: 64 fresh bits */
-	uint64_t member;            /* TRANSFER, SNAPSHOT_SENT */
-	uint64_t read_id;           /* READ: of the attempt that this one replaces, or 0 */
-	bool failed;                /* SNAPSHOT_SENT, SNAPSHOT_INSTALLED */
-	bool hard_state;            /* APPENDED: so does the newest hard state that was given out */
-	const RaftMessage *message; /* RECEIVE */
+	/* PROPOSE: what the leader of that term has decided: it gets an index in that term or none; 0: any */
+	uint64_t term;
+	uint64_t position; /* APPENDED, FLUSHED, SNAPSHOT_INSTALLED */
+	uint64_t random;   /* TICK: 64 fresh bits */
+	bool is_ill;       /* TICK: what the core does not see, applying or page reads, stands still */
+	uint64_t member;   /* TRANSFER, SNAPSHOT_SENT */
+	uint64_t read_id;  /* READ: of the attempt that this one replaces, or 0 */
+	bool failed;       /* SNAPSHOT_SENT, SNAPSHOT_INSTALLED */
+	bool hard_state;   /* APPENDED: so does the newest hard state that was given out */
+	const RaftMessage *message;             /* RECEIVE */
 	const RaftConfiguration *configuration; /* SNAPSHOT_INSTALLED */
 	RaftChange
 		changes[RAFT_CHANGES_MAX]; /* PROPOSE: one, if it is one; RECEIVE: those of its entries */
@@ -287,7 +289,7 @@ typedef struct RaftPendingRead
 typedef struct RaftOptions
 {
 	uint32_t election_ticks; /* a timeout is that many ticks and less than twice as many */
-	uint32_t ill_ticks;      /* the leader's disk stood still so long: it hands over; 0: never */
+	uint32_t ill_ticks;      /* a leader's disk stood still so long: it hands over; 0: never */
 	uint64_t window_bytes;   /* of log sent to a member and not acknowledged */
 	uint64_t message_bytes;  /* of log in one APPEND, a single batch excepted */
 } RaftOptions;
@@ -327,6 +329,7 @@ typedef struct Raft
 	uint32_t leader_elapsed; /* as leader: since the quorum was checked */
 	uint64_t stall_mark;     /* appended when it was set; */
 	uint32_t stall_ticks;    /* ticks since then, while flushed is below it */
+	bool is_ill;             /* as the last tick has said */
 	/* candidate */
 	uint64_t granted; /* bits by place in the configuration */
 	uint64_t rejected;

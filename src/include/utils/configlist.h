@@ -184,6 +184,7 @@ RUSD_PARAM_INT(wal_segment_size, "wal-segment-size", SIZE, 16 * PARAM_MIB, PARAM
 RUSD_PARAM_BOOL(wal_keep_all, "wal-keep-all", false, HONOURED, FIXED, "Keep every log segment for ever.", "")
 RUSD_PARAM_INT(wal_keep_size, "wal-keep-size", SIZE, 0, 0, INT64_MAX, HONOURED, FIXED, "Log that is kept beyond what recovery needs.", "")
 RUSD_PARAM_INT(checkpoint_interval, "checkpoint-interval", DURATION, 60 * PARAM_SECOND, 100 * PARAM_MILLISECOND, 24 * PARAM_HOUR, HONOURED, FIXED, "Longest time between two checkpoints.", "")
+RUSD_PARAM_INT(leader_stall_timeout, "leader-stall-timeout", DURATION, 0, 0, PARAM_HOUR, HONOURED, FIXED, "Time without progress of log flushes, applying or page reads, with work waiting, after which a leader hands over; 0: two election timeouts.", "")
 RUSD_PARAM_INT(backend_memory, "backend-memory", SIZE, 256 * PARAM_MIB, PARAM_MIB, PARAM_TIB, HONOURED, FIXED, "Memory for requests, of all connections together.", "")
 RUSD_PARAM_INT(max_connections, "max-connections", UINT, 1024, 1, 65536, HONOURED, FIXED, "Most client connections, each of which is a process.", "")
 RUSD_PARAM_TEXT(config_reload, "config-reload", STRING, "", "", HONOURED, FIXED, "File of name=value lines for what SIGHUP may change; read at start and at SIGHUP.", "")

@@ -1,7 +1,7 @@
 /*
  * config.c
- *	  Reads parameters: flags as Go's flag package does, then variables, then the file of
- *	  --config-reload; SIGHUP.
+ *	  Reads parameters: flags as Go's flag package does, then variables, or the file of
+ *	  --config-file in their place; then the file of --config-reload; SIGHUP.
  *
  * Runs in the postmaster.  Texts that tools and people know from etcd are etcd's.
  *
@@ -45,6 +45,16 @@ config_is_set(const char *flag)
 	return config_source(param) != SOURCE_DEFAULT;
 }
 
+bool
+config_take(const Param *param, const char *value, ParamSource source,
+			char error[CONFIG_ERROR_SIZE])
+{
+	if (!param_set(param, &config, value, error))
+		return false;
+	sources[param - params] = (uint8_t) source;
+	return true;
+}
+
 /* ---- flags ---- */
 
 printf_like(1, 2) static int usage_error(const char *format, ...)
@@ -72,15 +82,11 @@ set_from_flag(const Param *param, const char *value)
 {
 	char error[CONFIG_ERROR_SIZE];
 
-	if (!param_set(param, &config, value, error))
-	{
-		if (param->type == PARAM_BOOL)
-			return usage_error("invalid boolean value \"%s\" for -%s: %s", value, param->flag,
-							   error);
-		return usage_error("invalid value \"%s\" for flag -%s: %s", value, param->flag, error);
-	}
-	sources[param - params] = SOURCE_FLAG;
-	return GO_ON;
+	if (config_take(param, value, SOURCE_FLAG, error))
+		return GO_ON;
+	if (param->type == PARAM_BOOL)
+		return usage_error("invalid boolean value \"%s\" for -%s: %s", value, param->flag, error);
+	return usage_error("invalid value \"%s\" for flag -%s: %s", value, param->flag, error);
 }
 
 /* A flag that etcd still takes, as a boolean, and that means nothing; -1 if it is none. */
@@ -209,14 +215,11 @@ read_variable(const Param *param, const char *prefix, ParamSource source)
 				  &LOG_TEXT("environment-variable", variable), 1);
 		return EXIT_REFUSED;
 	}
-	if (!param_set(param, &config, value, reason))
-	{
-		(void) snprintf(error, sizeof(error), "invalid value \"%.300s\" for %s: %.500s", value,
-						variable, reason);
-		return refuse(error);
-	}
-	sources[param - params] = (uint8_t) source;
-	return GO_ON;
+	if (config_take(param, value, source, reason))
+		return GO_ON;
+	(void) snprintf(error, sizeof(error), "invalid value \"%.300s\" for %s: %.500s", value,
+					variable, reason);
+	return refuse(error);
 }
 
 static int
@@ -234,6 +237,42 @@ read_variables(void)
 			return result;
 	}
 	return GO_ON;
+}
+
+/* ---- the file of --config-file ---- */
+
+static void
+set_defaults(void)
+{
+	params_set_defaults(&config);
+	memset(sources, SOURCE_DEFAULT, sizeof(sources));
+}
+
+/* Its name, by the flag or a variable; NULL: there is none. */
+static const char *
+config_file_name(void)
+{
+	const Param *param = param_find("config-file", strlen("config-file"));
+	char variable[VARIABLE_SIZE];
+	const char *name = config.config_file;
+
+	if (*name == '\0')
+		name = variable_value(param, "RUSD_", variable);
+	if (name == NULL)
+		name = variable_value(param, "ETCD_", variable);
+	return name;
+}
+
+/* BOOT-1: the file, and nothing of what else was given. */
+static int
+read_config_file(const char *name)
+{
+	const char *kept = config_keep_text(name);
+	char error[CONFIG_ERROR_SIZE];
+
+	set_defaults();
+	config.config_file = kept;
+	return config_file_read(kept, error) ? GO_ON : refuse(error);
 }
 
 /* ---- the file of --config-reload ---- */
@@ -323,15 +362,17 @@ int
 config_parse(int argc, char **argv)
 {
 	char error[CONFIG_ERROR_SIZE] = "";
+	const char *file;
 	int result;
 
 	Check(param_count <= MAX_PARAMS && ignored_flag_count <= MAX_IGNORED);
-	params_set_defaults(&config);
-	memset(sources, SOURCE_DEFAULT, sizeof(sources));
+	set_defaults();
 	memset(ignored_given, 0, sizeof(ignored_given));
 	result = read_flags(argc, argv);
-	if (result == GO_ON)
-		result = read_variables();
+	if (result != GO_ON)
+		return result;
+	file = config_file_name();
+	result = file != NULL ? read_config_file(file) : read_variables();
 	if (result != GO_ON)
 		return result;
 	if (read_reload_file(&config, error) != RUSD_OK || !config_check(&config, error) ||
@@ -391,10 +432,15 @@ announce_unknown(const char *entry)
 void
 config_announce(void)
 {
-	for (int i = 0; i < param_count; i++)
-		announce_variable(&params[i]);
-	for (char **entry = environ; entry != NULL && *entry != NULL; entry++)
-		announce_unknown(*entry);
+	if (*config.config_file != '\0')
+		config_file_announce(config.config_file);
+	else
+	{
+		for (int i = 0; i < param_count; i++)
+			announce_variable(&params[i]);
+		for (char **entry = environ; entry != NULL && *entry != NULL; entry++)
+			announce_unknown(*entry);
+	}
 	for (int i = 0; i < ignored_flag_count; i++)
 	{
 		if (ignored_given[i])

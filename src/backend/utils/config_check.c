@@ -214,8 +214,9 @@ config_check(const Config *of, char error[CONFIG_ERROR_SIZE])
 		!check_urls("advertise-client-urls", of->advertise_client_urls, false, error) ||
 		!check_bootstrap_flags(error) || !check_elections(of, error))
 		return false;
-	/* BOOT-12 */
-	if (config_is_set("listen-client-urls") && !config_is_set("advertise-client-urls"))
+	/* BOOT-12; etcd does not ask for it in a file. */
+	if (*of->config_file == '\0' && config_is_set("listen-client-urls") &&
+		!config_is_set("advertise-client-urls"))
 		return refuse(error, "--advertise-client-urls is required when --listen-client-urls is set "
 							 "explicitly");
 	if (of->page_cache_size != 0 && of->page_cache_size < PAGE_CACHE_LEAST)

@@ -71,6 +71,8 @@ config_print_help(void)
 	printf(
 		"\nEach flag has a variable, RUSD_ and its name in capitals with '_' for '-'; etcd's have "
 		"ETCD_ variables too.\n"
+		"With --config-file, or its variable, the YAML or JSON file counts and no other flag or "
+		"variable.\n"
 		"A flag marked [not honoured yet] is accepted with its default only.\n");
 	for (int i = 0; i < param_count; i++)
 	{
@@ -164,7 +166,8 @@ config_print_markdown(void)
 		"`KiB`, `MiB`, `GiB`, `TiB`.\n\n"
 		"*no effect*: another value is accepted with a warning, and rusd does what the note says. "
 		" *not honoured yet*: another value stops\n"
-		"the start.  The file named by `--config-reload` has lines `name=value` for those that "
+		"the start.  With `--config-file` the file counts and nothing else (configfile.md).  The "
+		"file named by `--config-reload` has lines `name=value` for those that "
 		"SIGHUP may change.\n");
 	for (int i = 0; i < param_count; i++)
 	{

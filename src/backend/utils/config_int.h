@@ -41,7 +41,8 @@ typedef enum ParamSource
 	SOURCE_FLAG,
 	SOURCE_ETCD_VARIABLE,
 	SOURCE_RUSD_VARIABLE,
-	SOURCE_FILE /* of --config-reload */
+	SOURCE_CONFIG_FILE, /* in the place of all others */
+	SOURCE_FILE         /* of --config-reload */
 } ParamSource;
 
 typedef struct Param
@@ -97,8 +98,22 @@ extern const char *param_type_name(const Param *param);
 /* The default as one would write it on the command line. */
 extern const char *param_default(const Param *param, char *buffer, size_t size);
 
+/* An integer as Go's ParseInt reads it with base 0: false if it is none, or too large. */
+extern bool config_parse_integer(const char *text, int64_t *number);
+
 /* ---- config.c ---- */
+/* Sets a parameter and notes where its value came from; false with the reason in error. */
+extern bool config_take(const Param *param, const char *value, ParamSource source,
+						char error[CONFIG_ERROR_SIZE]);
 extern ParamSource config_source(const Param *param);
+
+/* ---- config_file.c: the file of --config-file ---- */
+/* Sets all parameters that it gives; false with file, line and reason in error. */
+extern bool config_file_read(const char *path, char error[CONFIG_ERROR_SIZE]);
+/* The same of a text, without the file's name in error. */
+extern bool config_file_parse(const char *text, size_t length, char error[CONFIG_ERROR_SIZE]);
+/* Logs that the file counts, and the keys that were passed over. */
+extern void config_file_announce(const char *path);
 
 /* ---- config_derive.c: defaults made of other parameters ---- */
 extern bool config_derive(Config *of, char error[CONFIG_ERROR_SIZE]);

@@ -212,6 +212,12 @@ parse_signed(const char *text, int64_t *number)
 	return NULL;
 }
 
+bool
+config_parse_integer(const char *text, int64_t *number)
+{
+	return parse_signed(text, number) == NULL;
+}
+
 static const char *
 parse_unsigned(const char *text, uint64_t most, int64_t *number)
 {

@@ -2,6 +2,7 @@ SERVER_OBJS += src/backend/utils/arena.o
 SERVER_OBJS += src/backend/utils/config.o
 SERVER_OBJS += src/backend/utils/config_check.o
 SERVER_OBJS += src/backend/utils/config_derive.o
+SERVER_OBJS += src/backend/utils/config_file.o
 SERVER_OBJS += src/backend/utils/config_gates.o
 SERVER_OBJS += src/backend/utils/config_help.o
 SERVER_OBJS += src/backend/utils/config_params.o

@@ -191,7 +191,7 @@ RUSD_PARAM_TEXT(config_reload, "config-reload", STRING, "", "", HONOURED, FIXED,
 
 /* ---- Other ---- */
 RUSD_PARAM_SECTION("Other", false)
-RUSD_PARAM_TEXT(config_file, "config-file", STRING, "", "", NOT_YET, FIXED, "YAML file that takes the place of all other parameters.", "")
+RUSD_PARAM_TEXT(config_file, "config-file", STRING, "", "", HONOURED, FIXED, "YAML or JSON file that takes the place of all other flags and variables (doc/configfile.md).", "")
 RUSD_PARAM_BOOL(version, "version", false, HONOURED, FIXED, "Print versions and exit.", "")
 
 /* ---- booleans that etcd accepts and ignores ---- */

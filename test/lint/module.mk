@@ -8,7 +8,7 @@
 DOCS_OBJS := $(BUILD)/test/lint/docs.o $(filter $(BUILD)/src/backend/utils/%,$(SERVER_OBJS))
 
 $(BUILD)/test/lint/docs: $(DOCS_OBJS)
-	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(CRYPTO_LIBS) $(YAML_LIBS)
+	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(UTILS_LIBS)
 
 docs: $(BUILD)/test/lint/docs
 	test/lint/make-docs $<

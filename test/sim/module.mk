@@ -16,7 +16,7 @@ SIM_OBJS := $(addprefix $(BUILD)/,$(patsubst %.c,%.o,$(wildcard src/backend/raft
 	src/backend/ipc/*.c src/backend/utils/*.c src/backend/port/*.c)))
 
 $(BUILD)/test/sim/test_wal_crash: $(BUILD)/test/sim/test_wal_crash.o $(BUILD)/test/sim/simdisk.o $(SIM_OBJS)
-	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ -lm
+	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(UTILS_LIBS) -lm
 
 # ---- whole clusters: doc/simulator.md ----
 SIMULATOR_OBJS := $(addprefix $(BUILD)/test/sim/,simulator.o world.o member.o observe.o client.o workload.o chaos.o model.o \

@@ -91,7 +91,7 @@ node_start(Node *node, MemoryFiles *files)
 	node->files = files;
 	node->fs = memory_files_ops(files);
 	node->random.state = NODE_SEED;
-	status = control_read(node->fs, &record);
+	status = control_recover(node->fs, &record);
 	if (status == RUSD_OK)
 		status = checkpoint_read_used(node->fs, &record, &used, &bits);
 	if (status != RUSD_OK)
@@ -344,6 +344,84 @@ a_crash_at_any_operation_leaves_a_whole_checkpoint(void **state)
 			live_and_crash(at, at * 100 + seed, seed % 2 == 1, &ignored);
 	}
 	print_message("# %" PRIu64 " crashes at %" PRIu64 " operations\n", tried, operations);
+}
+
+/* What is found is what that node had when it died: its last checkpoint, one under way, or where it began. */
+static void
+check_recovered(MemoryFiles *files, const Node *died, const Model *begun, uint64_t durable)
+{
+	const Model *model = begun;
+	Node after;
+
+	assert_int_equal(node_start(&after, files), RUSD_OK);
+	assert_true(after.root.number >= durable);
+	for (uint32_t i = 0; i < died->handed_count; i++)
+	{
+		if (died->handed[i].number == after.root.number)
+			model = &died->handed[i].model;
+	}
+	assert_true(model != begun || after.root.number == durable);
+	node_verify(&after, model);
+	node_stop(&after);
+}
+
+/*
+ * All processes are killed, the kernel keeps what they had written; the node lives on from that, and
+ * then the power fails.
+ */
+static void
+kill_and_then_cut(uint64_t kill_at, uint64_t cut_at, uint64_t seed, uint64_t *operations)
+{
+	MemoryFiles *files = memory_files_create(seed);
+	Node killed;
+	Node cut;
+	Model begun = {0};
+	uint64_t durable;
+
+	write_first_control(memory_files_ops(files));
+	*operations = memory_files_operations(files);
+	memory_files_fail_at(files, *operations + kill_at);
+	if (node_start(&killed, files) == RUSD_OK)
+		(void) node_live(&killed);
+	memory_files_fail_at(files, 0);
+	*operations = memory_files_operations(files) - *operations;
+	memory_files_fail_at(files, memory_files_operations(files) + cut_at);
+	if (node_start(&cut, files) == RUSD_OK)
+	{
+		for (uint32_t i = 0; i < killed.handed_count; i++)
+		{
+			if (killed.handed[i].number == cut.root.number)
+			{
+				model_copy(&killed.handed[i].model, &begun);
+				model_copy(&killed.handed[i].model, &cut.model);
+			}
+		}
+		cut.random.state = seed;
+		(void) node_live(&cut);
+		durable = atomic_load(&cut.shm->positions->durable_root);
+		memory_files_crash(files);
+		check_recovered(files, &cut, &begun, durable);
+	}
+	node_stop(&cut);
+	node_stop(&killed);
+	model_free(&begun);
+	memory_files_destroy(files);
+}
+
+static void
+what_a_killed_node_left_unsynced_is_durable_once_it_counts(void **state)
+{
+	uint64_t operations;
+	uint64_t ignored;
+
+	(void) state;
+	kill_and_then_cut(UINT32_MAX, UINT32_MAX, 1, &operations);
+	assert_true(operations > 60);
+	for (uint64_t at = 1; at <= operations; at++)
+	{
+		for (uint64_t seed = 0; seed < 8; seed++)
+			kill_and_then_cut(at, 4 + seed * 5, at * 100 + seed, &ignored);
+	}
 }
 
 static void
@@ -835,6 +913,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_crash_at_any_operation_leaves_a_whole_checkpoint),
+		cmocka_unit_test(what_a_killed_node_left_unsynced_is_durable_once_it_counts),
 		cmocka_unit_test(no_room_keeps_the_last_checkpoint),
 		cmocka_unit_test(room_is_kept_for_checkpoints),
 		cmocka_unit_test(the_log_is_waited_for),

@@ -56,19 +56,22 @@ read_newest(FileOps *fs, int file, ControlRecord *record, int *newest)
 	return 0;
 }
 
-Status
-control_read(FileOps *fs, ControlRecord *record)
+static Status
+read_file(FileOps *fs, bool make_durable, ControlRecord *record)
 {
 	ControlRecord found;
 	int newest;
 	int file = fs->open(fs, CONTROL_FILE, O_RDONLY);
-	int result;
+	int result = 0;
 
 	if (file == -ENOENT)
 		return RUSD_NOT_FOUND;
 	if (file < 0)
 		return fs_status(file);
-	result = read_newest(fs, file, &found, &newest);
+	if (make_durable)
+		result = fs->sync(fs, file);
+	if (result == 0)
+		result = read_newest(fs, file, &found, &newest);
 	fs->close(fs, file);
 	if (result < 0)
 		return fs_status(result);
@@ -76,6 +79,18 @@ control_read(FileOps *fs, ControlRecord *record)
 		return RUSD_DAMAGED;
 	*record = found;
 	return RUSD_OK;
+}
+
+Status
+control_read(FileOps *fs, ControlRecord *record)
+{
+	return read_file(fs, false, record);
+}
+
+Status
+control_recover(FileOps *fs, ControlRecord *record)
+{
+	return read_file(fs, true, record);
 }
 
 static void

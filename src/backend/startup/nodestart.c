@@ -68,7 +68,7 @@ look_at_disk(NodeStart *start)
 {
 	uint64_t segment_bytes;
 	bool installed;
-	Status status = control_read(start->fs, &start->control);
+	Status status = control_recover(start->fs, &start->control);
 
 	if (status != RUSD_OK && status != RUSD_NOT_FOUND)
 		return fail(start, status, "no copy of the control record can be read");

@@ -50,6 +50,12 @@ StaticAssert(offsetof(ControlRecord, generation) == 1256, "disk format");
 
 /* The newest valid copy.  RUSD_NOT_FOUND: no file.  RUSD_DAMAGED: no valid copy. */
 extern Status control_read(FileOps *fs, ControlRecord *record);
+/*
+ * Startup, before anything that the copy before it needs is reused: the same, and what it gives is
+ * durable.  A process that was killed may have written the copy and not synced it.  RUSD_IO also if it
+ * cannot be synced.
+ */
+extern Status control_recover(FileOps *fs, ControlRecord *record);
 /* Writes record (crc filled in) over the older copy, sequence being one higher, and syncs. */
 extern Status control_write(FileOps *fs, ControlRecord *record);
 

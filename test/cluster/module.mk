@@ -21,7 +21,8 @@ check-backends: $(BUILD)/rusd
 
 check-processes: $(BUILD)/rusd
 	@test/run-tap $(if $(V),-v) "test/cluster/processes.py --server $(BUILD)/rusd" "test/cluster/disk_full.py --server $(BUILD)/rusd" \
-		"test/cluster/full_cache.py --server $(BUILD)/rusd" "test/cluster/large_answer.py --server $(BUILD)/rusd"
+		"test/cluster/full_cache.py --server $(BUILD)/rusd" "test/cluster/large_answer.py --server $(BUILD)/rusd" \
+		"test/cluster/membership.py --server $(BUILD)/rusd"
 
 # The checkers of histories that chaos.py believes.
 check-histories:

@@ -6,7 +6,7 @@
  */
 #include "rusd.h"
 
-#include "utils/ids.h"
+#include "cluster/ids.h"
 
 #include "cmocka_all.h"
 

@@ -888,11 +888,59 @@ beginning_can_be_cut_anywhere(void **state)
 	f->disk = mine;
 }
 
+/* BOOT-37: entries behind a log that was recovered; whole or not there, whenever the power fails, and the rest of the log stays. */
+static void
+a_log_is_extended(void **state)
+{
+	Fixture *f = *state;
+	alignas(8) uint8_t payload[sizeof(EntryHeader)] = {0};
+	InitialEntry entries[] = {{ENTRY_EMPTY, {payload, sizeof(payload)}},
+							  {ENTRY_EMPTY, {payload, sizeof(payload)}}};
+	const NodeRecovered *found = f->shm->recovered;
+	SimDisk *mine = f->disk;
+	uint64_t last = found->last_index;
+	bool finished = false;
+
+	end(f);
+	for (uint64_t calls = 0; !finished; calls++)
+	{
+		HardState hard_state = {.term = 9, .vote = 22};
+		NodeRecovered before;
+		Status status;
+
+		f->disk = sim_disk_copy(mine, calls);
+		assert_int_equal(recover(f, 0), RUSD_OK);
+		before = *found;
+		f->disk->power_left = calls;
+		status = wal_extend(&f->disk->ops, &before, &hard_state, entries, lengthof(entries));
+		finished = status == RUSD_OK;
+		sim_disk_power_cut(f->disk);
+		assert_int_equal(recover(f, 0), RUSD_OK);
+		if (found->last_index != last || finished)
+		{
+			assert_int_equal(found->last_index, last + lengthof(entries));
+			assert_int_equal(found->last_term, 9);
+			assert_int_equal(found->hard_state.term, 9);
+			assert_int_equal(found->hard_state.vote, 22);
+			assert_int_equal(found->hard_state.commit_index, found->last_index);
+			assert_int_equal(found->next_sequence, before.next_sequence + 1);
+		}
+		/* The log goes on behind it. */
+		begin(f, false);
+		settle(f);
+		end(f);
+		assert_int_equal(recover(f, 0), RUSD_OK);
+		sim_disk_destroy(f->disk);
+	}
+	f->disk = mine;
+}
+
 int
 main(void)
 {
 #define WAL_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
+		WAL_TEST(a_log_is_extended),
 		WAL_TEST(one_put_is_one_write_and_one_sync),
 		WAL_TEST(all_that_gathered_is_one_write),
 		WAL_TEST(torn_tail_is_cut),

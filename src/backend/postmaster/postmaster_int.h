@@ -9,9 +9,9 @@
 
 #include <sys/socket.h>
 
+#include "cluster/ids.h"
 #include "ipc/process.h"
 #include "ipc/shmem.h"
-#include "utils/ids.h"
 
 /* ---- datadir.c ---- */
 /*

@@ -18,6 +18,7 @@
 #include "utils/log.h"
 
 static Status bootstrap(Shm *shm, char *message, size_t message_size);
+static Status force_new_cluster(Shm *shm, char *message, size_t message_size);
 
 does_not_return void
 startup_main(Shm *shm)
@@ -28,6 +29,8 @@ startup_main(Shm *shm)
 
 	if (status == RUSD_NOT_FOUND)
 		status = bootstrap(shm, message, sizeof(message));
+	else if (status == RUSD_OK && config.force_new_cluster)
+		status = force_new_cluster(shm, message, sizeof(message));
 	if (status != RUSD_OK)
 		log_stop("the node cannot start", LOG_TEXT("error", status_text(status)),
 				 LOG_TEXT("detail", message));
@@ -115,4 +118,19 @@ bootstrap(Shm *shm, char *message, size_t message_size)
 			 LOG_TEXT("initial-advertise-peer-urls", config.initial_advertise_peer_urls),
 			 LOG_TEXT("initial-cluster-token", config.initial_cluster_token));
 	return node_start(shm, my_fs, &start, message, message_size);
+}
+
+static Status
+force_new_cluster(Shm *shm, char *message, size_t message_size)
+{
+	uint32_t removed;
+	Status status = node_force_single(shm, my_fs, &removed, message, message_size);
+
+	if (status == RUSD_OK)
+		log_warn(
+			"made a cluster of this member alone; start it without --force-new-cluster from now on",
+			LOG_ID("cluster-id", shm->recovered->cluster_id),
+			LOG_ID("local-member-id", shm->recovered->member_id),
+			LOG_UNSIGNED("members-removed", removed));
+	return status;
 }

@@ -11,9 +11,9 @@
  */
 #include "rusd.h"
 
+#include "cluster/ids.h"
 #include "services.h"
 #include "utils/config.h"
-#include "utils/ids.h"
 
 /* Most members that one answer lists; clusters have a handful. */
 #define MEMBERS_MAX 128

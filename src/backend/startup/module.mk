@@ -1,1 +1,2 @@
+SERVER_OBJS += src/backend/startup/forcesingle.o
 SERVER_OBJS += src/backend/startup/nodestart.o

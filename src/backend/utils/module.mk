@@ -7,7 +7,6 @@ SERVER_OBJS += src/backend/utils/config_gates.o
 SERVER_OBJS += src/backend/utils/config_help.o
 SERVER_OBJS += src/backend/utils/config_params.o
 SERVER_OBJS += src/backend/utils/config_urls.o
-SERVER_OBJS += src/backend/utils/ids.o
 SERVER_OBJS += src/backend/utils/log.o
 SERVER_OBJS += src/backend/utils/logline.o
 SERVER_OBJS += src/backend/utils/status.o

@@ -1,6 +1,6 @@
 /*
  * build.c
- *	  Writes a whole segment at start: the first one of a log, or recovery's copy of the last one.
+ *	  Writes a whole segment at start: the first one of a log, recovery's copy of the last one, or one that is put behind it.
  *
  * Startup process.  Nothing counts before the file has a segment's name, and it gets that when all
  * of it is synced [wal-5].
@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <sys/random.h>
 
+#include "format/entry.h"
 #include "wal_int.h"
 
 #define STAGING_BYTES (256 * 1024)
@@ -19,6 +20,8 @@
 static Status write_out(SegmentBuild *build);
 static Status write_zeros(SegmentBuild *build);
 static Status write_headers(SegmentBuild *build);
+static uint8_t *put_record(uint8_t *place, uint32_t kind, uint64_t index, uint64_t term,
+						   Bytes payload);
 
 uint32_t
 wal_new_salt(uint32_t other)
@@ -98,6 +101,47 @@ segment_build_add(SegmentBuild *build, const void *batch, uint32_t length)
 	build->position += full;
 	build->staged += full;
 	return RUSD_OK;
+}
+
+Status
+segment_build_entries(SegmentBuild *build, const HardState *hard_state, uint64_t first_index,
+					  const InitialEntry *entries, uint32_t count)
+{
+	uint64_t length = sizeof(WalBatchHeader) + wal_record_bytes(sizeof(*hard_state));
+	WalBatchHeader *batch;
+	uint8_t *next;
+	Status status;
+
+	for (uint32_t i = 0; i < count; i++)
+		length += wal_record_bytes((uint32_t) entries[i].payload.length);
+	if (length > build->header.segment_bytes / 4)
+		return RUSD_INVALID;
+	batch = calloc(1, length);
+	if (batch == NULL)
+		return RUSD_NO_MEMORY;
+	batch->record_count = count + 1;
+	batch->commit_index = hard_state->commit_index;
+	batch->commit_term = hard_state->commit_term;
+	next = put_record((uint8_t *) (batch + 1), ENTRY_HARD_STATE, 0, 0,
+					  (Bytes){(const uint8_t *) hard_state, sizeof(*hard_state)});
+	for (uint32_t i = 0; i < count; i++)
+		next = put_record(next, entries[i].kind, first_index + i, hard_state->term,
+						  entries[i].payload);
+	status = segment_build_add(build, batch, (uint32_t) length);
+	free(batch);
+	return status;
+}
+
+static uint8_t *
+put_record(uint8_t *place, uint32_t kind, uint64_t index, uint64_t term, Bytes payload)
+{
+	WalRecordHeader record = {
+		.length = (uint32_t) payload.length, .kind = kind, .index = index, .term = term};
+
+	memcpy(place, &record, sizeof(record));
+	if (payload.length > 0)
+		memcpy(place + sizeof(record), payload.data, payload.length);
+	return place + wal_record_bytes(record.length);
 }
 
 bool

@@ -17,8 +17,6 @@
 #define FIRST_TERM 1
 
 static Status make_folder(FileOps *fs);
-static Status add_first_batch(SegmentBuild *build, const InitialEntry *entries, uint32_t count);
-static uint8_t *put_record(uint8_t *place, uint32_t kind, uint64_t index, Bytes payload);
 
 Status
 wal_initialize(FileOps *fs, uint64_t segment_bytes, uint64_t cluster_id, uint64_t member_id,
@@ -37,13 +35,15 @@ wal_initialize(FileOps *fs, uint64_t segment_bytes, uint64_t cluster_id, uint64_
 		.flags = WAL_HEADER_CHAIN_BEGINS,
 		.configuration = *configuration,
 	};
+	HardState hard_state = {
+		.term = FIRST_TERM, .commit_index = count, .commit_term = count > 0 ? FIRST_TERM : 0};
 	Status status = make_folder(fs);
 
 	if (status != RUSD_OK)
 		return status;
 	status = segment_build_begin(&build, fs, WAL_PREPARE_NAME, false, 1, &header);
 	if (status == RUSD_OK)
-		status = add_first_batch(&build, entries, count);
+		status = segment_build_entries(&build, &hard_state, 1, entries, count);
 	if (status == RUSD_OK)
 	{
 		WalBatchHeader mark = {
@@ -65,48 +65,4 @@ make_folder(FileOps *fs)
 	if (result < 0 && result != -EEXIST)
 		return fs_status(result);
 	return fs_status(fs->sync_dir(fs, "."));
-}
-
-static Status
-add_first_batch(SegmentBuild *build, const InitialEntry *entries, uint32_t count)
-{
-	HardState hard_state = {
-		.term = FIRST_TERM, .commit_index = count, .commit_term = count > 0 ? FIRST_TERM : 0};
-	uint64_t length = sizeof(WalBatchHeader) + wal_record_bytes(sizeof(hard_state));
-	WalBatchHeader *batch;
-	uint8_t *next;
-	Status status;
-
-	for (uint32_t i = 0; i < count; i++)
-		length += wal_record_bytes((uint32_t) entries[i].payload.length);
-	if (length > build->header.segment_bytes / 4)
-		return RUSD_INVALID;
-	batch = calloc(1, length);
-	if (batch == NULL)
-		return RUSD_NO_MEMORY;
-	batch->record_count = count + 1;
-	batch->commit_index = count;
-	batch->commit_term = hard_state.commit_term;
-	next = (uint8_t *) (batch + 1);
-	next =
-		put_record(next, ENTRY_HARD_STATE, 0, (Bytes){(uint8_t *) &hard_state, sizeof(hard_state)});
-	for (uint32_t i = 0; i < count; i++)
-		next = put_record(next, entries[i].kind, i + 1, entries[i].payload);
-	status = segment_build_add(build, batch, (uint32_t) length);
-	free(batch);
-	return status;
-}
-
-static uint8_t *
-put_record(uint8_t *place, uint32_t kind, uint64_t index, Bytes payload)
-{
-	WalRecordHeader record = {.length = (uint32_t) payload.length,
-							  .kind = kind,
-							  .index = index,
-							  .term = index > 0 ? FIRST_TERM : 0};
-
-	memcpy(place, &record, sizeof(record));
-	if (payload.length > 0)
-		memcpy(place + sizeof(record), payload.data, payload.length);
-	return place + wal_record_bytes(record.length);
 }

@@ -1,5 +1,6 @@
 SERVER_OBJS += src/backend/wal/appender.o
 SERVER_OBJS += src/backend/wal/build.o
+SERVER_OBJS += src/backend/wal/extend.o
 SERVER_OBJS += src/backend/wal/initialize.o
 SERVER_OBJS += src/backend/wal/prepare.o
 SERVER_OBJS += src/backend/wal/reader.o

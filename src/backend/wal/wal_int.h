@@ -42,6 +42,10 @@ extern Status segment_build_begin(SegmentBuild *build, FileOps *fs, const char *
 								  uint64_t name_index, const WalSegmentHeader *header);
 /* Copies a batch (length bytes, header first) to the next place, giving it position, salt and checksums of its place. */
 extern Status segment_build_add(SegmentBuild *build, const void *batch, uint32_t length);
+/* The next batch: that hard state, then these entries, of its term, from first_index on.  RUSD_INVALID: too large. */
+extern Status segment_build_entries(SegmentBuild *build, const HardState *hard_state,
+									uint64_t first_index, const InitialEntry *entries,
+									uint32_t count);
 /* Is there room for an idle mark? */
 extern bool segment_build_has_room(const SegmentBuild *build);
 /* Fills up, writes both headers, syncs, gives the file its name and syncs the folder: it counts. */

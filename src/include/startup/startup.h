@@ -40,4 +40,12 @@ typedef struct NodeBootstrap
 extern Status node_start(Shm *shm, FileOps *fs, const NodeBootstrap *bootstrap, char *message,
 						 size_t message_size);
 
+/*
+ * --force-new-cluster, behind a node_start that found a member (BOOT-37): makes it the only member, a voter, by entries behind its
+ * log that remove all others, and starts it again.  All of its log counts as committed, for it cannot be known what of
+ * it was acknowledged.  *removed: how many others there were.  Errors as of node_start; RUSD_INVALID: it is no member itself.
+ */
+extern Status node_force_single(Shm *shm, FileOps *fs, uint32_t *removed, char *message,
+								size_t message_size);
+
 #endif /* STARTUP_STARTUP_H */

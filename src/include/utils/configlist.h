@@ -173,7 +173,7 @@ RUSD_PARAM_INT(snapshot_catchup_entries, "snapshot-catchup-entries", UINT64, 500
 
 /* ---- Unsafe ---- */
 RUSD_PARAM_SECTION("Unsafe", false)
-RUSD_PARAM_BOOL(force_new_cluster, "force-new-cluster", false, NOT_YET, FIXED, "Make a cluster of one member from this member's data.", "")
+RUSD_PARAM_BOOL(force_new_cluster, "force-new-cluster", false, HONOURED, FIXED, "Make a cluster of one member from this member's data.", "")
 RUSD_PARAM_BOOL(unsafe_no_fsync, "unsafe-no-fsync", false, NOT_YET, FIXED, "Do not wait for the disk: acknowledged writes may be lost.", "")
 
 /* ---- rusd ---- */

@@ -65,6 +65,13 @@ extern Status wal_initialize(FileOps *fs, uint64_t segment_bytes, uint64_t clust
 extern Status wal_recover(FileOps *fs, struct NodeRecovered *result, char *message,
 						  size_t message_size);
 
+/*
+ * Behind the log that wal_recover has just found, durable when it returns: these entries, of hard_state's term, which is no
+ * lower than the last entry's; all of the log and they are committed then.  wal_recover has to be called again.  Harmless to be killed in at any point.
+ */
+extern Status wal_extend(FileOps *fs, const NodeRecovered *found, const HardState *hard_state,
+						 const InitialEntry *entries, uint32_t count);
+
 /* Segment size that the newest segment header tells; RUSD_NOT_FOUND: no log. */
 extern Status wal_segment_bytes_on_disk(FileOps *fs, uint64_t *segment_bytes);
 

@@ -2,10 +2,10 @@
  * ids.h
  *	  Ids of members and clusters, as etcd derives them.
  *
- * src/include/utils/ids.h
+ * src/include/cluster/ids.h
  */
-#ifndef UTILS_IDS_H
-#define UTILS_IDS_H
+#ifndef CLUSTER_IDS_H
+#define CLUSTER_IDS_H
 
 /*
  * CLUSTER-1: of a member with these peer URLs (in any order).  token: the cluster's, for members of the initial cluster; for
@@ -16,4 +16,4 @@ extern uint64_t member_id_compute(char *const *urls, uint32_t count, const char 
 /* CLUSTER-2: of the initial cluster, by the ids of its members in any order. */
 extern uint64_t cluster_id_compute(const uint64_t *ids, uint32_t count);
 
-#endif /* UTILS_IDS_H */
+#endif /* CLUSTER_IDS_H */

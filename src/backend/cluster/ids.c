@@ -2,13 +2,13 @@
  * ids.c
  *	  Member and cluster ids as etcd derives them (CLUSTER-1, CLUSTER-2).
  *
- * src/backend/utils/ids.c
+ * src/backend/cluster/ids.c
  */
 #include "rusd.h"
 
 #include <openssl/evp.h>
 
-#include "utils/ids.h"
+#include "cluster/ids.h"
 
 static int compare_urls(const void *left, const void *right);
 static int compare_ids(const void *left, const void *right);

@@ -1,0 +1,1 @@
+SERVER_OBJS += src/backend/cluster/ids.o

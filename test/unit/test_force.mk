@@ -1,0 +1,2 @@
+UNIT_TESTS += test_force
+test_force_EXTRA := test/sim/simdisk.o

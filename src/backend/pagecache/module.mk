@@ -7,3 +7,5 @@ SERVER_OBJS += src/backend/pagecache/map.o
 SERVER_OBJS += src/backend/pagecache/page.o
 SERVER_OBJS += src/backend/pagecache/pinset.o
 SERVER_OBJS += src/backend/pagecache/space.o
+
+TOOL_COMMON_OBJS += src/backend/pagecache/control.o

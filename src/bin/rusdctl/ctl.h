@@ -148,9 +148,6 @@ extern const char *joined(char *const *texts, size_t count, const char *between)
 extern const char *hex_id(uint64_t id);
 extern const char *decimal(uint64_t number);
 
-/* Length of the UTF-8 sequence at s, 0 if it is none. */
-extern size_t utf8_length(const uint8_t *s, size_t left);
-
 /* ---- json.c ---- */
 
 extern void print_json(const ProtobufCMessage *message);

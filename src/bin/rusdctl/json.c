@@ -9,59 +9,13 @@
  */
 #include "rusd_fe.h"
 
+#include "../common/jsontext.h"
 #include "ctl.h"
 
 void
 print_json_text(const char *text)
 {
-	const uint8_t *s = (const uint8_t *) text;
-	size_t left = strlen(text);
-
-	putchar('"');
-	while (left > 0)
-	{
-		size_t n = utf8_length(s, left);
-
-		if (n == 0)
-		{
-			fputs("\\ufffd", stdout);
-			n = 1;
-		}
-		else if (*s == '"' || *s == '\\')
-			printf("\\%c", *s);
-		else if (*s == '\n' || *s == '\r' || *s == '\t')
-			printf("\\%c", *s == '\n' ? 'n' : *s == '\r' ? 'r' : 't');
-		else if (*s < 0x20 || strchr("<>&", *s) != NULL)
-			printf("\\u%04x", *s);
-		else if (n == 3 && memcmp(s, "\xe2\x80", 2) == 0 && (s[2] == 0xa8 || s[2] == 0xa9))
-			printf("\\u20%02x", s[2] - 0x80);
-		else
-			fwrite(s, 1, n, stdout);
-		s += n;
-		left -= n;
-	}
-	putchar('"');
-}
-
-static void
-json_base64(ProtobufCBinaryData bytes)
-{
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-	putchar('"');
-	for (size_t i = 0; i < bytes.len; i += 3)
-	{
-		uint32_t three = (uint32_t) bytes.data[i] << 16;
-		size_t have = Min(bytes.len - i, 3);
-
-		if (have > 1)
-			three |= (uint32_t) bytes.data[i + 1] << 8;
-		if (have > 2)
-			three |= bytes.data[i + 2];
-		for (size_t k = 0; k < 4; k++)
-			putchar(k > have ? '=' : digits[three >> (18 - 6 * k) & 63]);
-	}
-	putchar('"');
+	json_print_text(text, strlen(text));
 }
 
 static void json_message(const ProtobufCMessage *message);
@@ -98,8 +52,12 @@ json_value(const ProtobufCFieldDescriptor *field, const void *place)
 			print_json_text(*(const char *const *) place);
 			break;
 		case PROTOBUF_C_TYPE_BYTES:
-			json_base64(*(const ProtobufCBinaryData *) place);
+		{
+			const ProtobufCBinaryData *bytes = place;
+
+			json_print_base64(bytes->data, bytes->len);
 			break;
+		}
 		case PROTOBUF_C_TYPE_MESSAGE:
 			json_message(*(const ProtobufCMessage *const *) place);
 			break;

@@ -1,4 +1,5 @@
 RUSDCTL_OBJS :=
+RUSDCTL_OBJS += src/bin/common/jsontext.o
 RUSDCTL_OBJS += src/bin/rusdctl/calls.o
 RUSDCTL_OBJS += src/bin/rusdctl/client.o
 RUSDCTL_OBJS += src/bin/rusdctl/completion.o

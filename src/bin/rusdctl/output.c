@@ -6,6 +6,7 @@
  */
 #include "rusd_fe.h"
 
+#include "../common/jsontext.h"
 #include "ctl.h"
 
 static void
@@ -51,29 +52,6 @@ print_encoded(const ProtobufCMessage *message)
 }
 
 /* ---- texts ---- */
-
-size_t
-utf8_length(const uint8_t *s, size_t left)
-{
-	size_t n = *s < 0x80                 ? 1
-			   : *s >= 0xc2 && *s < 0xe0 ? 2
-			   : *s >= 0xe0 && *s < 0xf0 ? 3
-			   : *s >= 0xf0 && *s < 0xf5 ? 4
-										 : 0;
-
-	if (n > left)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-	{
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	if (n == 3 && ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] >= 0xa0)))
-		return 0;
-	if (n == 4 && ((s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] >= 0x90)))
-		return 0;
-	return n;
-}
 
 const char *
 yes_no(bool value)

@@ -6,6 +6,7 @@
  */
 #include "rusd_fe.h"
 
+#include "../common/jsontext.h"
 #include "ctl.h"
 
 Table

@@ -71,6 +71,37 @@ read_faults(const volatile uint8_t *at)
 	return faults((volatile uint8_t *) (uintptr_t) at, false);
 }
 
+uint64_t
+fixture_hash(const uint8_t *bytes, size_t length)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+	for (size_t i = 0; i < length; i++)
+		hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+bool
+fixture_flush(Shm *shm, bool disk_works)
+{
+	ShmPositions *positions = shm->positions;
+	uint64_t appended = atomic_load(&positions->appended);
+	bool did = disk_works && atomic_load(&positions->flushed) != appended;
+	uint64_t ceiling, floor, commit;
+
+	if (disk_works)
+	{
+		atomic_store(&positions->written, appended);
+		atomic_store(&positions->flushed, appended);
+	}
+	shm_bounds_read(shm, &ceiling, &floor);
+	commit = Min(atomic_load(&positions->flushed), ceiling);
+	if (floor != 0 && commit >= floor && commit > atomic_load(&positions->committed_by_flush))
+		atomic_store(&positions->committed_by_flush, commit);
+	atomic_store(&shm->segments->ready_end, appended / shm->layout.wal_segment_bytes + 2);
+	return did;
+}
+
 /* xorshift64* */
 uint64_t
 fixture_random(uint64_t *seed)

@@ -27,6 +27,13 @@ extern Shm *fixture_shm(uint32_t backends, bool sealed);
 extern bool write_faults(volatile uint8_t *at);
 extern bool read_faults(const volatile uint8_t *at);
 
+/* FNV-1a. */
+extern uint64_t fixture_hash(const uint8_t *bytes, size_t length);
+
+/* As walwriter does it: if the disk works, all that is appended is flushed; publishes the commit position, and has segments
+ * ready.  True: there was something to flush. */
+extern bool fixture_flush(Shm *shm, bool disk_works);
+
 /* A repeatable stream of numbers. */
 extern uint64_t fixture_random(uint64_t *seed);
 

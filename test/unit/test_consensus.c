@@ -57,34 +57,6 @@ clock_now(const ClockOps *self)
 	return ((const World *) (const void *) self)->now_ns;
 }
 
-static uint64_t
-hash_of(const uint8_t *bytes, size_t length)
-{
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
-
-	for (size_t i = 0; i < length; i++)
-		hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
-	return hash;
-}
-
-/* Flushes all that is appended, and publishes the commit position as walwriter does. */
-static void
-flush_all(World *world)
-{
-	ShmPositions *positions = world->shm->positions;
-	uint64_t appended = atomic_load(&positions->appended);
-	uint64_t ceiling, floor, commit;
-
-	atomic_store(&positions->written, appended);
-	atomic_store(&positions->flushed, appended);
-	shm_bounds_read(world->shm, &ceiling, &floor);
-	commit = Min(appended, ceiling);
-	if (floor != 0 && commit >= floor && commit > atomic_load(&positions->committed_by_flush))
-		atomic_store(&positions->committed_by_flush, commit);
-	atomic_store(&world->shm->segments->ready_end,
-				 appended / world->shm->layout.wal_segment_bytes + 2);
-}
-
 static void
 publish_root(World *world, uint64_t applied)
 {
@@ -118,8 +90,8 @@ apply_all(World *world)
 		seen->header = record.header;
 		seen->end = record.end;
 		memcpy(&seen->entry, record.payload, sizeof(seen->entry));
-		seen->hash = hash_of(record.payload + sizeof(EntryHeader),
-							 record.header.length - sizeof(EntryHeader));
+		seen->hash = fixture_hash(record.payload + sizeof(EntryHeader),
+								  record.header.length - sizeof(EntryHeader));
 	}
 	assert_int_equal(status, RUSD_END);
 	slot_acknowledge_dead(world->shm, world->shm->applier_acks, &world->deaths_seen, NULL, NULL);
@@ -143,7 +115,7 @@ settle(World *world)
 {
 	do
 	{
-		flush_all(world);
+		(void) fixture_flush(world->shm, true);
 		apply_all(world);
 	} while (turn(world) == RUSD_OK || world->sleep_ns == 0 ||
 			 atomic_load(&world->shm->positions->flushed) !=
@@ -200,7 +172,7 @@ begin_world(void)
 	atomic_store(&world->shm->positions->appended, log_end);
 	atomic_store(&world->shm->positions->committed_by_flush, log_end);
 	atomic_store(&world->shm->positions->applied_position, log_end);
-	flush_all(world);
+	(void) fixture_flush(world->shm, true);
 	publish_root(world, 0);
 	assert_int_equal(wal_reader_create(world->shm, NULL, log_end, &world->reader), RUSD_OK);
 
@@ -309,7 +281,7 @@ hash_of_put(uint32_t value_length)
 {
 	uint32_t length;
 	uint8_t *payload = make_payload(ENTRY_PUT, value_length, &length);
-	uint64_t hash = hash_of(payload + sizeof(EntryHeader), length - sizeof(EntryHeader));
+	uint64_t hash = fixture_hash(payload + sizeof(EntryHeader), length - sizeof(EntryHeader));
 
 	free(payload);
 	return hash;
@@ -344,7 +316,7 @@ it_elects_itself_and_becomes_ready(void **state)
 					 atomic_load(&world->shm->positions->appended));
 	turn(world);
 	assert_int_equal(control(world).role, ROLE_CANDIDATE);
-	flush_all(world);
+	(void) fixture_flush(world->shm, true);
 	turn(world);
 	assert_int_equal(control(world).role, ROLE_LEADER);
 	assert_int_equal(control(world).leader_id, ME);
@@ -360,7 +332,7 @@ it_elects_itself_and_becomes_ready(void **state)
 		/* Nobody waits for them but raft itself. */
 		assert_int_equal(world->seen[i].entry.id.slot, PROC_RAFT);
 	}
-	assert_int_equal(world->seen[2].hash, hash_of((const uint8_t *) "3.7.0", 5));
+	assert_int_equal(world->seen[2].hash, fixture_hash((const uint8_t *) "3.7.0", 5));
 	assert_int_equal(control(world).ready, 1);
 	assert_int_equal(control(world).reads_are_local, 1);
 	assert_int_equal(control(world).commit_index, 3);
@@ -594,7 +566,7 @@ an_applier_far_behind_stops_proposals(void **state)
 		world->frames_free = UINT32_MAX;
 		publish_root(world, atomic_load(&world->shm->positions->applied_index));
 		turn(world);
-		flush_all(world);
+		(void) fixture_flush(world->shm, true);
 		turn(world);
 		status = answer(&backend);
 		if (status == RUSD_AGAIN)
@@ -695,7 +667,7 @@ pages_are_reserved_until_applied(void **state)
 	assert_int_equal(answer(&backend), RUSD_TOO_MANY_REQUESTS);
 	assert_int_equal(answer(&backend), RUSD_AGAIN);
 	/* Committed is not applied. */
-	flush_all(world);
+	(void) fixture_flush(world->shm, true);
 	propose(&backend, ENTRY_PUT, 10, 1, 0);
 	turn(world);
 	assert_int_equal(answer(&backend), RUSD_TOO_MANY_REQUESTS);

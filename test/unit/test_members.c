@@ -277,36 +277,6 @@ net_snapshot_sent(PeerOps *self, uint64_t *member, bool *failed)
 
 /* ---- the other processes -------------------------------------------------------------------- */
 
-static uint64_t
-hash_of(const uint8_t *bytes, size_t length)
-{
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
-
-	for (size_t i = 0; i < length; i++)
-		hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
-	return hash;
-}
-
-/* True: there was something to flush. */
-static bool
-flush(Node *node)
-{
-	ShmPositions *positions = node->shm->positions;
-	uint64_t appended = atomic_load(&positions->appended);
-	bool did = !node->disk_stands && atomic_load(&positions->flushed) != appended;
-	uint64_t ceiling, floor, commit;
-
-	if (!node->disk_stands)
-		atomic_store(&positions->flushed, appended);
-	shm_bounds_read(node->shm, &ceiling, &floor);
-	commit = Min(atomic_load(&positions->flushed), ceiling);
-	if (floor != 0 && commit >= floor && commit > atomic_load(&positions->committed_by_flush))
-		atomic_store(&positions->committed_by_flush, commit);
-	atomic_store(&node->shm->segments->ready_end,
-				 appended / node->shm->layout.wal_segment_bytes + 2);
-	return did;
-}
-
 static void
 apply(Node *node)
 {
@@ -332,7 +302,7 @@ apply(Node *node)
 		}
 		seen->header = record.header;
 		memcpy(&seen->entry, record.payload, sizeof(seen->entry));
-		seen->hash = hash_of(record.payload, record.header.length);
+		seen->hash = fixture_hash(record.payload, record.header.length);
 	}
 	assert_int_equal(status, RUSD_END);
 	slot_acknowledge_dead(node->shm, node->shm->applier_acks, &node->deaths_seen, NULL, NULL);
@@ -398,7 +368,7 @@ settle(Net *net)
 
 			if (node->paused)
 				continue;
-			did |= flush(node);
+			did |= fixture_flush(node->shm, !node->disk_stands);
 			apply(node);
 			install(node);
 			status = consensus_step(node->consensus, &sleep_ns);
@@ -502,7 +472,7 @@ begin_node(Net *net, uint32_t number)
 	found->log_end = found->commit_position = found->replay_position = WAL_HEADER_BYTES;
 	atomic_store(&node->shm->positions->appended, WAL_HEADER_BYTES);
 	atomic_store(&node->shm->positions->applied_position, WAL_HEADER_BYTES);
-	(void) flush(node);
+	(void) fixture_flush(node->shm, !node->disk_stands);
 	assert_int_equal(wal_reader_create(node->shm, NULL, WAL_HEADER_BYTES, &node->reader), RUSD_OK);
 	options.request_max = consensus_request_max(&node->shm->layout);
 	options.publication =

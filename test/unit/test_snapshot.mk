@@ -1,2 +1,2 @@
 UNIT_TESTS += test_snapshot
-test_snapshot_EXTRA := test/sim/simdisk.o
+test_snapshot_EXTRA := test/sim/simdisk.o test/unit/node_fixture.o

@@ -420,7 +420,7 @@ on_ping(NetSession *session, const nghttp2_ping *ping)
 		h2->ping_strikes = 0;
 		return;
 	}
-	if (last_ns != 0 && session->now_ns - last_ns < minimum)
+	if (last_ns != 0 && session->now_ns - last_ns < minimum && !session->limits.pings_are_free)
 		h2->ping_strikes++;
 	if (h2->ping_strikes > PING_STRIKES_MAX)
 		close_connection(session, NGHTTP2_ENHANCE_YOUR_CALM, "too_many_pings");

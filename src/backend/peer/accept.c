@@ -37,43 +37,53 @@ typedef struct Acceptor
 	ProposalWriter writer;
 } Acceptor;
 
-static bool speaks_http2(int socket);
+static bool speaks_http2(const Stream *stream);
 static void on_open(void *arg, const char *path, const NetLinkField *fields, uint32_t count);
 static void on_message(void *arg, const uint8_t *data, size_t length);
 static void on_end(void *arg, int grpc_code, const char *text);
 static void run(Acceptor *acceptor);
 
 does_not_return void
-peer_accept_main(int socket, const char *address)
+peer_accept_main(const Connection *connection)
 {
 	static Acceptor acceptor;
 	NetLinkHandlers handlers = {
 		.arg = &acceptor, .on_open = on_open, .on_message = on_message, .on_end = on_end};
 
-	if (!speaks_http2(socket))
-		session_main(socket, address);
-	acceptor.address = address;
-	acceptor.wire = (PeerWire){.socket = socket};
-	peer_wire_set_up(socket);
-	process_title("peer from %s", address);
-	snprintf(my_area->what, sizeof(my_area->what), "from %s", address);
-	if (shm_restrict(my_shm, my_slot) != RUSD_OK ||
-		net_link_listen(
+	acceptor.address = connection->peer;
+	process_title("peer from %s", connection->peer);
+	snprintf(my_area->what, sizeof(my_area->what), "from %s", connection->peer);
+	if (shm_restrict(my_shm, my_slot) != RUSD_OK)
+		_exit(1);
+	acceptor.wire.socket = connection->socket;
+	peer_wire_set_up(connection->socket);
+	if (!session_secure(connection, &acceptor.wire.stream))
+		_exit(0);
+	if (!speaks_http2(&acceptor.wire.stream))
+		session_main(connection, &acceptor.wire.stream);
+	if (net_link_listen(
 			&handlers,
 			peer_frame_max((uint32_t) Min(config.max_request_bytes + 512 * 1024, INT32_MAX)),
 			&acceptor.wire.link) != RUSD_OK)
 		_exit(1);
 	proposal_writer_init(&acceptor.writer, my_shm, my_slot);
+	/* What came with the end of the handshake wakes nobody. */
+	if (acceptor.wire.stream.pending)
+		peer_wire_receive(&acceptor.wire, clock_os.monotonic_ns(&clock_os));
 	run(&acceptor);
 	_exit(0);
 }
 
-/* By its first bytes, which stay where they are. */
+/* By ALPN; without TLS by its first bytes, which stay where they are. */
 static bool
-speaks_http2(int socket)
+speaks_http2(const Stream *stream)
 {
 	static const char preface[] = "PRI ";
 	uint64_t end = clock_os.monotonic_ns(&clock_os) + HANDSHAKE_NS;
+	int socket = stream->socket;
+
+	if (stream->ssl != NULL)
+		return strcmp(stream_protocol(stream), "h2") == 0;
 
 	for (;;)
 	{

@@ -19,6 +19,7 @@
 #include "ipc/process.h"
 #include "net/link.h"
 #include "pagecache/page.h"
+#include "tls/stream.h"
 #include "wal/wal.h"
 
 #define NS_PER_MS UINT64_C(1000000)
@@ -27,6 +28,7 @@
 typedef struct PeerWire
 {
 	int socket;
+	Stream stream; /* of that socket */
 	NetLink *link;
 	uint64_t heard_ns; /* when something came last */
 	uint64_t pinged_ns;

@@ -318,6 +318,7 @@ connect_link(Sender *sender)
 		return false;
 	}
 	peer_wire_set_up(sender->wire.socket);
+	stream_plain(&sender->wire.stream, sender->wire.socket);
 	own_urls(urls, &sender->access);
 	peer_hello_make(&hello, sender->to, urls);
 	return net_link_dial(authority,

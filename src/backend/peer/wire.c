@@ -46,16 +46,20 @@ peer_wire_set_up(int socket)
 void
 peer_wire_receive(PeerWire *wire, uint64_t now_ns)
 {
-	ssize_t got = recv(wire->socket, buffer, sizeof(buffer), 0);
-
-	if (got < 0)
+	do
 	{
-		wire->is_lost = wire->is_lost || (errno != EAGAIN && errno != EINTR);
-		return;
-	}
-	wire->heard_ns = now_ns;
-	if (got == 0 || net_link_receive(wire->link, buffer, (size_t) got) != RUSD_OK)
-		wire->is_lost = true;
+		ssize_t got = stream_read(&wire->stream, buffer, sizeof(buffer));
+
+		if (got < 0)
+		{
+			wire->is_lost = wire->is_lost || (errno != EAGAIN && errno != EINTR);
+			return;
+		}
+		wire->heard_ns = now_ns;
+		if (got == 0 || net_link_receive(wire->link, buffer, (size_t) got) != RUSD_OK)
+			wire->is_lost = true;
+		/* Of TLS all that is here, for the socket does not tell of it. */
+	} while (wire->stream.pending && !wire->is_lost);
 }
 
 bool
@@ -73,7 +77,7 @@ peer_wire_flush(PeerWire *wire)
 		}
 		if (output.length == 0)
 			return false;
-		sent = send(wire->socket, output.data, output.length, MSG_NOSIGNAL);
+		sent = stream_write(&wire->stream, output.data, output.length);
 		if (sent < 0)
 		{
 			wire->is_lost = wire->is_lost || (errno != EAGAIN && errno != EINTR);
@@ -91,6 +95,7 @@ peer_wire_close(PeerWire *wire)
 {
 	if (wire->link != NULL)
 		net_link_destroy(wire->link);
+	stream_close(&wire->stream);
 	if (wire->socket >= 0)
 		close(wire->socket);
 	*wire = (PeerWire){.socket = -1};

@@ -23,6 +23,7 @@
 #include "peer/peer.h"
 #include "postmaster_int.h"
 #include "session/session.h"
+#include "tls/contexts.h"
 #include "utils/log.h"
 #include "walwriter/walwriter.h"
 
@@ -31,8 +32,9 @@ static uint32_t children_max;
 
 static Child *free_place(void);
 static void drop_privileges(void);
+static void keep_keys(int kind, const Connection *connection);
 does_not_return static void run_child(Shm *shm, int kind, const Child *child, pid_t parent,
-									  int socket, const char *peer, Listener listener);
+									  const Connection *connection);
 
 void
 children_init(uint32_t slots)
@@ -43,7 +45,7 @@ children_init(uint32_t slots)
 }
 
 bool
-child_start(Shm *shm, int kind, uint32_t slot, int socket, const char *peer, Listener listener)
+child_start(Shm *shm, int kind, uint32_t slot, const Connection *connection)
 {
 	Child *child = free_place();
 	Child filled = {.kind = kind, .slot = slot};
@@ -59,7 +61,7 @@ child_start(Shm *shm, int kind, uint32_t slot, int socket, const char *peer, Lis
 	sigprocmask(SIG_SETMASK, &all, &before);
 	filled.pid = fork();
 	if (filled.pid == 0)
-		run_child(shm, kind, &filled, parent, socket, peer, listener);
+		run_child(shm, kind, &filled, parent, connection);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	if (filled.pid < 0)
 	{
@@ -179,15 +181,28 @@ drop_privileges(void)
 	(void) syscall(SYS_capset, &header, data);
 }
 
+/* Who makes no handshake shall not have what it takes [tls-1]. */
+static void
+keep_keys(int kind, const Connection *connection)
+{
+	TlsSide side = TLS_NO_SIDE;
+
+	if (connection == NULL && kind == PROC_PEER)
+		side = TLS_TO_PEERS;
+	else if (connection != NULL && connection->transport != TRANSPORT_PLAIN)
+		side = connection->listener == LISTENER_PEER ? TLS_PEERS : TLS_CLIENTS;
+	tls_contexts_keep(side);
+}
+
 does_not_return static void
-run_child(Shm *shm, int kind, const Child *child, pid_t parent, int socket, const char *peer,
-		  Listener listener)
+run_child(Shm *shm, int kind, const Child *child, pid_t parent, const Connection *connection)
 {
 	drop_privileges();
 	for (int i = 0; i < listen_count; i++)
 		close(listen_sockets[i].fd);
 	my_shm = shm;
-	my_listener = listener;
+	my_listener = connection == NULL ? LISTENER_CLIENT : connection->listener;
+	keep_keys(kind, connection);
 	if (kind == CHILD_STARTUP)
 	{
 		/* No slot: it has gone before anybody else comes. */
@@ -227,11 +242,11 @@ run_child(Shm *shm, int kind, const Child *child, pid_t parent, int socket, cons
 		case PROC_BACKEND:
 			/* Whoever takes a backend over shall not find the files of the node open in it. */
 			datadir_close_in_backend();
-			session_main(socket, peer);
+			session_main(connection, NULL);
 		case PROC_PEER:
-			if (socket < 0)
+			if (connection == NULL)
 				peer_send_main();
-			peer_accept_main(socket, peer);
+			peer_accept_main(connection);
 		case PROC_TRANSFER:
 		case PROC_KIND_COUNT:
 			break;

@@ -98,7 +98,7 @@ start_link(Shm *shm, uint64_t member_id, LinkKind kind)
 		return false;
 	}
 	links.has_told = false;
-	if (child_start(shm, PROC_PEER, slot, -1, NULL, LISTENER_PEER))
+	if (child_start(shm, PROC_PEER, slot, NULL))
 		return true;
 	slot_mark_dead(shm, slot);
 	return false;

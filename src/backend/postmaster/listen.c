@@ -22,7 +22,10 @@ ListenSocket listen_sockets[LISTEN_MAX];
 int listen_count;
 
 static bool open_list(const char *list, Listener listener);
-static bool open_url(const ConfigUrl *url, Listener listener);
+static bool open_url(const ConfigUrl *url, Listener listener, Transport transport);
+static Transport transport_of(const ConfigUrl *urls, int count, int number);
+static bool opened_before(const ConfigUrl *urls, int number);
+static bool same_place(const ConfigUrl *left, const ConfigUrl *right);
 static int open_address(const struct addrinfo *address);
 
 bool
@@ -72,15 +75,45 @@ open_list(const char *list, Listener listener)
 	Check(count >= 0); /* config_parse has looked at it */
 	for (int i = 0; i < count; i++)
 	{
-		if (!open_url(&urls[i], listener))
+		if (!opened_before(urls, i) && !open_url(&urls[i], listener, transport_of(urls, count, i)))
 			return false;
 	}
 	return true;
 }
 
+/* One address with both http and https is one socket. */
+static Transport
+transport_of(const ConfigUrl *urls, int count, int number)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (i != number && same_place(&urls[i], &urls[number]))
+			return TRANSPORT_EITHER;
+	}
+	return strcmp(urls[number].scheme, "https") == 0 ? TRANSPORT_TLS : TRANSPORT_PLAIN;
+}
+
+static bool
+opened_before(const ConfigUrl *urls, int number)
+{
+	for (int i = 0; i < number; i++)
+	{
+		if (same_place(&urls[i], &urls[number]))
+			return true;
+	}
+	return false;
+}
+
+static bool
+same_place(const ConfigUrl *left, const ConfigUrl *right)
+{
+	return strcmp(left->scheme, right->scheme) != 0 && strcmp(left->host, right->host) == 0 &&
+		   strcmp(left->port, right->port) == 0;
+}
+
 /* Every address that the host of url has: "localhost" listens on both families. */
 static bool
-open_url(const ConfigUrl *url, Listener listener)
+open_url(const ConfigUrl *url, Listener listener, Transport transport)
 {
 	struct addrinfo hints = {.ai_family = AF_UNSPEC,
 							 .ai_socktype = SOCK_STREAM,
@@ -114,6 +147,7 @@ open_url(const ConfigUrl *url, Listener listener)
 		}
 		listen_sockets[listen_count].fd = fd;
 		listen_sockets[listen_count].listener = listener;
+		listen_sockets[listen_count].transport = transport;
 		snprintf(listen_sockets[listen_count].address, sizeof(listen_sockets[0].address), "%s",
 				 url->text);
 		listen_count++;

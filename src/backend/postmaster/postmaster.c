@@ -32,6 +32,7 @@
 #include "ipc/slot.h"
 #include "postmaster/postmaster.h"
 #include "postmaster_int.h"
+#include "tls/contexts.h"
 #include "utils/config.h"
 #include "utils/log.h"
 
@@ -55,6 +56,8 @@ typedef enum NodeState
 #define LEAVE_LIMIT_S 10
 #define CRASHES_ALLOWED 3
 #define HOUSEKEEPING_MS 100
+#define HANDSHAKES_MS 5 /* while they are as many as may be */
+#define CERTIFICATES_LOOK_S 5
 
 static struct
 {
@@ -70,6 +73,7 @@ static struct
 	uint64_t refused_logged_ns;
 	uint64_t accept_again_ns; /* after an error of accept: not before; 0: none */
 	bool links_missing;       /* links to other members are to be looked at again */
+	uint64_t look_again_ns;   /* at the files of TLS */
 	pid_t killed;             /* a backend that was named by the applier; 0: none */
 	int crash_kind;
 	uint64_t crash_index;
@@ -88,12 +92,14 @@ static bool start_essential(void);
 static void wait_for_events(const sigset_t *while_waiting);
 static int wait_ms(void);
 static bool accept_is_paused(void);
+static bool may_accept(const ListenSocket *listen_socket);
 static void accept_connections(const ListenSocket *listen_socket);
 static void pause_accepting(const char *address, int error);
-static void serve_connection(int socket, const struct sockaddr_storage *address, Listener listener);
+static void serve_connection(Connection *connection, const struct sockaddr_storage *address);
 static void refuse_connection(int socket, const char *why);
 static void take_signals(void);
 static void reap_children(void);
+static void look_at_certificates(void);
 static void kill_named_backend(void);
 static void update_links(void);
 static void child_ended(Child *child, int wait_status);
@@ -125,15 +131,14 @@ postmaster_main(void)
 	log_info("starting rusd", LOG_TEXT("version", RUSD_VERSION_STRING),
 			 LOG_TEXT("etcd-version", ETCD_VERSION_STRING), LOG_TEXT("name", config.name),
 			 LOG_TEXT("data-dir", config.data_dir), LOG_INTEGER("pid", getpid()));
-	if (!sizing_layout(&node.layout) || !listen_open())
+	if (!sizing_layout(&node.layout) || !tls_contexts_open() || !listen_open())
 		return 1;
 	sizing_log_bound(&node.layout);
 	children_init(node.layout.slot_count);
 	datadir_write_pid();
 	install_signals(&while_waiting);
 	process_title("postmaster");
-	if (!make_shared_memory() ||
-		!child_start(node.shm, CHILD_STARTUP, UINT32_MAX, -1, NULL, LISTENER_CLIENT))
+	if (!make_shared_memory() || !child_start(node.shm, CHILD_STARTUP, UINT32_MAX, NULL))
 		return 1;
 	enter(NODE_STARTUP, 0);
 	while (advance())
@@ -204,6 +209,7 @@ take_signals(void)
 		got_reload = 0;
 		if (config_reload() == RUSD_OK)
 		{
+			node.look_again_ns = 0;
 			log_info("configuration has been read again");
 			(void) children_signal(-1, SIGHUP);
 		}
@@ -231,6 +237,7 @@ make_shared_memory(void)
 		return false;
 	}
 	node.slots_dead = 0;
+	handshakes_forget();
 	load_injections();
 	return true;
 }
@@ -241,7 +248,7 @@ start_essential(void)
 	for (uint32_t slot = 0; slot < PROC_ESSENTIAL_COUNT; slot++)
 	{
 		slot_occupy(node.shm, slot);
-		if (!child_start(node.shm, (int) slot, slot, -1, NULL, LISTENER_CLIENT))
+		if (!child_start(node.shm, (int) slot, slot, NULL))
 			return false;
 	}
 	return true;
@@ -280,10 +287,12 @@ wait_for_events(const sigset_t *while_waiting)
 	int ready;
 
 	for (int i = 0; i < count; i++)
-		polled[i] = (struct pollfd){.fd = listen_sockets[i].fd, .events = POLLIN};
+		polled[i] = (struct pollfd){
+			.fd = may_accept(&listen_sockets[i]) ? listen_sockets[i].fd : -1, .events = POLLIN};
 	ready = ppoll(polled, (nfds_t) count, timeout_ms < 0 ? NULL : &timeout, while_waiting);
 	take_signals();
 	reap_children();
+	look_at_certificates();
 	kill_named_backend();
 	update_links();
 	for (int i = 0; ready > 0 && i < count && node.state == NODE_RUN; i++)
@@ -300,7 +309,11 @@ wait_ms(void)
 
 	if (node.state == NODE_RUN && node.announced && node.slots_dead == 0 &&
 		node.accept_again_ns == 0 && !node.links_missing)
-		return -1;
+	{
+		if (!tls_in_use())
+			return -1;
+		return handshakes_have_room(node.shm) ? CERTIFICATES_LOOK_S * 1000 : HANDSHAKES_MS;
+	}
 	if (node.state_deadline_ns == 0)
 		return HOUSEKEEPING_MS;
 	now = clock_os.monotonic_ns(&clock_os);
@@ -320,6 +333,17 @@ accept_is_paused(void)
 	return false;
 }
 
+/*
+ * Where handshakes are as many as may be, further connections wait in the accept queue; those of
+ * members, which have slots of their own, never wait for those of clients.
+ */
+static bool
+may_accept(const ListenSocket *listen_socket)
+{
+	return listen_socket->transport == TRANSPORT_PLAIN ||
+		   listen_socket->listener == LISTENER_PEER || handshakes_have_room(node.shm);
+}
+
 static void
 accept_connections(const ListenSocket *listen_socket)
 {
@@ -328,12 +352,21 @@ accept_connections(const ListenSocket *listen_socket)
 	{
 		struct sockaddr_storage address;
 		socklen_t length = sizeof(address);
-		int socket = accept4(listen_socket->fd, (struct sockaddr *) &address, &length,
-							 SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int socket;
+
+		if (!may_accept(listen_socket))
+			return;
+		socket = accept4(listen_socket->fd, (struct sockaddr *) &address, &length,
+						 SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (socket >= 0)
 		{
-			serve_connection(socket, &address, listen_socket->listener);
+			Connection connection = {.socket = socket,
+									 .listener = listen_socket->listener,
+									 .transport = listen_socket->transport,
+									 .listen_number = (uint32_t) (listen_socket - listen_sockets)};
+
+			serve_connection(&connection, &address);
 			continue;
 		}
 		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
@@ -359,35 +392,41 @@ pause_accepting(const char *address, int error)
 }
 
 static void
-serve_connection(int socket, const struct sockaddr_storage *address, Listener listener)
+serve_connection(Connection *connection, const struct sockaddr_storage *address)
 {
 	char peer[64];
 	uint32_t slot;
 
 	listen_peer_name(address, peer, sizeof(peer));
+	connection->peer = peer;
+	if (connection->transport != TRANSPORT_PLAIN)
+		(void) tls_contexts_look();
 	free_dead_slots();
-	if (listener == LISTENER_PEER)
+	if (connection->listener == LISTENER_PEER)
 	{
 		if (!slot_allocate_link(node.shm, LINK_ACCEPTED, 0, &slot))
 		{
-			refuse_connection(socket, "all slots for links to other members are in use");
+			refuse_connection(connection->socket,
+							  "all slots for links to other members are in use");
 			return;
 		}
 	}
 	else if (!slot_allocate(node.shm, &slot))
 	{
-		refuse_connection(socket, "all connections of --max-connections are in use");
+		refuse_connection(connection->socket, "all connections of --max-connections are in use");
 		return;
 	}
-	if (!child_start(node.shm, listener == LISTENER_PEER ? PROC_PEER : PROC_BACKEND, slot, socket,
-					 peer, listener))
+	if (!child_start(node.shm, connection->listener == LISTENER_PEER ? PROC_PEER : PROC_BACKEND,
+					 slot, connection))
 	{
 		slot_mark_dead(node.shm, slot);
 		node.slots_dead++;
-		refuse_connection(socket, "no process could be made for it");
+		refuse_connection(connection->socket, "no process could be made for it");
 		return;
 	}
-	close(socket);
+	if (connection->transport != TRANSPORT_PLAIN && connection->listener == LISTENER_CLIENT)
+		handshake_began(node.shm, slot);
+	close(connection->socket);
 }
 
 static void
@@ -420,6 +459,18 @@ reap_children(void)
 			child_ended(child, wait_status);
 	}
 	free_dead_slots();
+}
+
+/* Peer links live longer than a certificate may, and warnings come without connections too. */
+static void
+look_at_certificates(void)
+{
+	uint64_t now = clock_os.monotonic_ns(&clock_os);
+
+	if (!tls_in_use() || now < node.look_again_ns)
+		return;
+	node.look_again_ns = now + CERTIFICATES_LOOK_S * NS_PER_S;
+	(void) tls_contexts_look();
 }
 
 /*
@@ -617,8 +668,7 @@ advance(void)
 			shm_destroy(node.shm);
 			node.shm = NULL;
 			node.announced = false;
-			if (!make_shared_memory() ||
-				!child_start(node.shm, CHILD_STARTUP, UINT32_MAX, -1, NULL, LISTENER_CLIENT))
+			if (!make_shared_memory() || !child_start(node.shm, CHILD_STARTUP, UINT32_MAX, NULL))
 			{
 				node.exit_status = 1;
 				return false;

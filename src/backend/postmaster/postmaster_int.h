@@ -12,6 +12,7 @@
 #include "cluster/ids.h"
 #include "ipc/process.h"
 #include "ipc/shmem.h"
+#include "session/session.h"
 
 /* ---- datadir.c ---- */
 /*
@@ -39,6 +40,7 @@ typedef struct ListenSocket
 {
 	int fd;
 	Listener listener;
+	Transport transport;
 	char address[128]; /* URL, for logs */
 } ListenSocket;
 
@@ -56,6 +58,13 @@ extern void listen_peer_name(const struct sockaddr_storage *address, char *buffe
 extern bool links_update(Shm *shm);
 /* The process of a link has ended. */
 extern void links_ended(const Shm *shm, uint32_t slot);
+
+/* ---- handshakes.c: connections that are not yet known to be anybody's ---- */
+/* Whether one more TLS connection may be accepted (--max-handshakes). */
+extern bool handshakes_have_room(const Shm *shm);
+extern void handshake_began(const Shm *shm, uint32_t slot);
+/* Shared memory is made anew: there are no connections. */
+extern void handshakes_forget(void);
 
 /* ---- startup.c ---- */
 /* The startup process: bootstrap or recovery; fills shm->recovered, the root and the positions.
@@ -77,9 +86,8 @@ typedef struct Child
 } Child;
 
 extern void children_init(uint32_t slots);
-/* Forks; false (logged) if that failed.  socket and peer: backends. */
-extern bool child_start(Shm *shm, int kind, uint32_t slot, int socket, const char *peer,
-						Listener listener);
+/* Forks; false (logged) if that failed.  connection: of a backend, else NULL. */
+extern bool child_start(Shm *shm, int kind, uint32_t slot, const Connection *connection);
 /* The child with that pid, NULL if unknown. */
 extern Child *child_find(pid_t pid);
 /* The child that has this slot in this generation, NULL if it has ended. */

@@ -12,6 +12,7 @@
 #include "pagecache/checkpoint.h"
 #include "pagecache/page.h"
 #include "postmaster_int.h"
+#include "tls/contexts.h"
 #include "utils/config.h"
 #include "utils/log.h"
 #include "wal/recovery.h"
@@ -21,6 +22,8 @@
 /* A backend beside its share of --backend-memory: its pages of code and heap, its part of the
  * kernel's memory. */
 #define BACKEND_FIXED (1 * MIB)
+/* Session, certificates and records of TLS. */
+#define TLS_FIXED (512 * 1024)
 #define SOCKET_BUFFERS (256 * 1024)
 /* Processes that are not ours, and threads of others, also count against the limits of processes.
  */
@@ -158,7 +161,7 @@ sizing_log_bound(const ShmLayout *layout)
 	uint64_t shared = shm_bytes(layout);
 	/* A page table entry of 8 bytes for each page of 4 kB that a process has touched. */
 	uint64_t page_tables = cache / 512;
-	uint64_t fixed = BACKEND_FIXED + SOCKET_BUFFERS + page_tables;
+	uint64_t fixed = BACKEND_FIXED + SOCKET_BUFFERS + page_tables + (tls_in_use() ? TLS_FIXED : 0);
 	uint64_t bound = shared + connections * fixed + (uint64_t) config.backend_memory +
 					 PROC_ESSENTIAL_COUNT * fixed;
 

@@ -24,6 +24,7 @@
 #include "rpc/rpc.h"
 #include "session/memory.h"
 #include "session/session.h"
+#include "tls/stream.h"
 #include "utils/config.h"
 #include "utils/log.h"
 
@@ -38,11 +39,12 @@
 #define READY_POLL_MS 20
 #define PAGE_POLL_MS 100
 #define LINGER_MS 500
+#define TLS_HEADER_LIST_MAX 1048896
 
 typedef struct Session
 {
-	int socket;
-	const char *peer;
+	const Connection *from;
+	Stream stream;
 	NetSession *net;
 	Rpc *rpc;
 	SessionMemory memory;
@@ -66,7 +68,7 @@ static uint8_t out_buffer[BUFFER_BYTES];
 static void set_up_process(Session *session);
 static void set_up_socket(int socket);
 static Status set_up_session(Session *session);
-static bool wait_until_ready(Session *session);
+static bool wait_until_ready(int socket);
 static void turn(Session *session);
 static void receive(Session *session);
 static void flush(Session *session);
@@ -76,27 +78,31 @@ static int sleep_limit_ms(const Session *session, uint64_t due_ns, uint64_t now_
 static void end_connection(Session *session);
 
 does_not_return void
-session_main(int socket, const char *peer)
+session_main(const Connection *connection, const Stream *secured)
 {
-	Session session = {.socket = socket, .peer = peer, .clock = &clock_os, .titled = ""};
+	Session session = {.from = connection, .clock = &clock_os, .titled = ""};
 	Status status;
 
 	set_up_process(&session);
-	set_up_socket(socket);
-	status = set_up_session(&session);
+	set_up_socket(connection->socket);
+	status = secured != NULL ? RUSD_OK : shm_restrict(my_shm, my_slot);
+	INJECT("backend-start");
+	/* The peers' port answers /version from the beginning; clients wait (BOOT-25). */
+	if (secured != NULL)
+		session.stream = *secured;
+	else if (status == RUSD_OK && (!wait_until_ready(connection->socket) ||
+								   !session_secure(connection, &session.stream)))
+		_exit(0);
+	if (status == RUSD_OK)
+		status = set_up_session(&session);
 	if (status != RUSD_OK)
 	{
-		log_warn("a connection could not be served", LOG_TEXT("remote-addr", peer),
+		log_warn("a connection could not be served", LOG_TEXT("remote-addr", connection->peer),
 				 LOG_TEXT("error", status_text(status)));
 		_exit(1);
 	}
-	INJECT("backend-start");
-	/* The peers' port answers /version from the beginning; clients wait (BOOT-25). */
-	if (my_listener == LISTENER_PEER || wait_until_ready(&session))
-	{
-		while (!is_over(&session))
-			turn(&session);
-	}
+	while (!is_over(&session))
+		turn(&session);
 	end_connection(&session);
 	_exit(0);
 }
@@ -125,7 +131,7 @@ set_up_process(Session *session)
 			log_debug("oom_score_adj could not be raised", LOG_ERRNO(errno));
 		close(file);
 	}
-	set_what(session->peer, "");
+	set_what(session->from->peer, "");
 }
 
 static void
@@ -156,11 +162,16 @@ set_up_socket(int socket)
 		set_option(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, (int) user_timeout_ms);
 }
 
-/* The limits of section 4.3 and 4.4; where etcd's gRPC library has a default for 0, that. */
+/*
+ * The limits of section 4.3 and 4.4; where etcd's gRPC library has a default for 0, that. With TLS
+ * etcd has another server, without keepalive, which speaks HTTP/2 only where ALPN says so (4.5).
+ */
 static NetLimits
-net_limits(void)
+net_limits(const Session *session)
 {
-	bool own_keepalive = config.grpc_keepalive_interval > 0 && config.grpc_keepalive_timeout > 0;
+	bool tls = session->stream.ssl != NULL;
+	bool own_keepalive =
+		!tls && config.grpc_keepalive_interval > 0 && config.grpc_keepalive_timeout > 0;
 	uint64_t message_max = (uint64_t) config.max_request_bytes + 512 * 1024;
 
 	return (NetLimits){
@@ -174,7 +185,10 @@ net_limits(void)
 											   : UINT64_C(7200) * 1000 * NS_PER_MS,
 		.keepalive_timeout_ns = own_keepalive ? (uint64_t) config.grpc_keepalive_timeout
 											  : UINT64_C(20) * 1000 * NS_PER_MS,
-		.http1_only = my_listener == LISTENER_PEER,
+		.pings_are_free = tls,
+		.http1_only = my_listener == LISTENER_PEER ||
+					  (tls && strcmp(stream_protocol(&session->stream), "h2") != 0),
+		.header_list_max = tls ? TLS_HEADER_LIST_MAX : 0,
 	};
 }
 
@@ -194,11 +208,9 @@ static Status
 set_up_session(Session *session)
 {
 	NetHandlers handlers = {0};
-	NetLimits limits = net_limits();
-	Status status = shm_restrict(my_shm, my_slot);
+	NetLimits limits = net_limits(session);
+	Status status;
 
-	if (status != RUSD_OK)
-		return status;
 	/* A request, its decoded form and its proposal. */
 	session_memory_init(&session->memory, my_shm, my_slot, (uint64_t) config.backend_memory,
 						4 * (uint64_t) limits.message_max);
@@ -217,7 +229,7 @@ set_up_session(Session *session)
  * published itself (BOOT-25). False: the client or the node gives up first.
  */
 static bool
-wait_until_ready(Session *session)
+wait_until_ready(int socket)
 {
 	for (;;)
 	{
@@ -231,12 +243,15 @@ wait_until_ready(Session *session)
 			return true;
 		if (stop_requested)
 			return false;
-		got = recv(session->socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+		got = recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 		if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
 			return false;
 		(void) latch_wait(my_latch, READY_POLL_MS, WAIT_EVENT_CLIENT);
 	}
 }
+
+StaticAssert(STREAM_READABLE == WAIT_READABLE && STREAM_WRITABLE == WAIT_WRITABLE,
+			 "what a stream waits for is what a latch waits for");
 
 /* ---- the loop ---- */
 
@@ -245,6 +260,7 @@ turn(Session *session)
 {
 	uint64_t now_ns = session->clock->monotonic_ns(session->clock), due_ns;
 	int wanted = 0, happened = 0, limit_ms;
+	bool reading = false;
 
 	session->latch_taken = false;
 	rpc_turn(session->rpc, now_ns);
@@ -259,20 +275,25 @@ turn(Session *session)
 		return;
 
 	if (session->unsent_length > 0 || session->more)
-		wanted |= WAIT_WRITABLE;
+		wanted = session->stream.write_waits;
 	else if (!session->receive_over && net_session_wants_read(session->net))
-		wanted |= WAIT_READABLE;
+	{
+		wanted = session->stream.read_waits;
+		reading = true;
+	}
 	rpc_rest(session->rpc);
-	limit_ms = session->latch_taken ? 0 : sleep_limit_ms(session, due_ns, now_ns);
+	limit_ms = session->latch_taken || (reading && session->stream.pending)
+				   ? 0
+				   : sleep_limit_ms(session, due_ns, now_ns);
 	/* Without a wish of it the socket is left alone: its hang-up would wake us for ever. */
 	if (wanted != 0)
-		happened =
-			latch_wait_socket(my_latch, session->socket, wanted, limit_ms, WAIT_EVENT_CLIENT);
+		happened = latch_wait_socket(my_latch, session->stream.socket, wanted, limit_ms,
+									 WAIT_EVENT_CLIENT);
 	else
 		(void) latch_wait(my_latch, limit_ms, WAIT_EVENT_CLIENT);
 	/* Before any look for work: what is set from here on wakes the next sleep. */
 	latch_reset(my_latch);
-	if (happened & WAIT_READABLE)
+	if (reading && ((happened & wanted) != 0 || session->stream.pending))
 		receive(session);
 }
 
@@ -296,7 +317,7 @@ sleep_limit_ms(const Session *session, uint64_t due_ns, uint64_t now_ns)
 static void
 receive(Session *session)
 {
-	ssize_t got = recv(session->socket, in_buffer, sizeof(in_buffer), 0);
+	ssize_t got = stream_read(&session->stream, in_buffer, sizeof(in_buffer));
 	Status status;
 
 	if (got < 0)
@@ -317,14 +338,14 @@ receive(Session *session)
 		session->receive_over = true;
 	else if (status != RUSD_OK)
 	{
-		log_debug("closed a connection", LOG_TEXT("remote-addr", session->peer),
+		log_debug("closed a connection", LOG_TEXT("remote-addr", session->from->peer),
 				  LOG_TEXT("reason", net_session_end_reason(session->net)));
 		session->lost = true;
 	}
 	if (unlikely(session->titled != net_session_protocol(session->net)))
 	{
 		session->titled = net_session_protocol(session->net);
-		set_what(session->peer, session->titled);
+		set_what(session->from->peer, session->titled);
 	}
 	if (unlikely(session->memory.refused != session->refused_seen))
 	{
@@ -350,8 +371,8 @@ flush(Session *session)
 				return;
 			INJECT("backend-before-send");
 		}
-		sent = send(session->socket, out_buffer + session->unsent_start, session->unsent_length,
-					MSG_NOSIGNAL);
+		sent = stream_write(&session->stream, out_buffer + session->unsent_start,
+							session->unsent_length);
 		if (sent < 0)
 		{
 			session->lost = errno != EAGAIN && errno != EINTR;
@@ -415,19 +436,18 @@ end_connection(Session *session)
 
 	net_session_destroy(session->net);
 	rpc_destroy(session->rpc);
-	if (shutdown(session->socket, SHUT_WR) != 0)
-		return;
+	stream_shutdown(&session->stream);
 	for (;;)
 	{
 		uint64_t now_ns = session->clock->monotonic_ns(session->clock);
-		ssize_t got = recv(session->socket, in_buffer, sizeof(in_buffer), MSG_DONTWAIT);
+		ssize_t got = recv(session->stream.socket, in_buffer, sizeof(in_buffer), MSG_DONTWAIT);
 
 		if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR) || now_ns >= give_up_ns)
 			return;
 		if (got > 0)
 			continue;
 		latch_reset(my_latch);
-		(void) latch_wait_socket(my_latch, session->socket, WAIT_READABLE,
+		(void) latch_wait_socket(my_latch, session->stream.socket, WAIT_READABLE,
 								 (int) ((give_up_ns - now_ns) / NS_PER_MS) + 1, WAIT_EVENT_CLIENT);
 	}
 }

@@ -1,5 +1,7 @@
 SERVER_OBJS += src/backend/tls/context.o
+SERVER_OBJS += src/backend/tls/contexts.o
 SERVER_OBJS += src/backend/tls/files.o
+SERVER_OBJS += src/backend/tls/selfsigned.o
 SERVER_OBJS += src/backend/tls/stream.o
 SERVER_OBJS += src/backend/tls/tickets.o
 SERVER_OBJS += src/backend/tls/verify.o

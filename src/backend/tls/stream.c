@@ -118,6 +118,12 @@ stream_cipher(const Stream *stream, char *buffer, size_t size)
 }
 
 bool
+stream_is_resumed(const Stream *stream)
+{
+	return stream->ssl != NULL && SSL_session_reused(stream->ssl) == 1;
+}
+
+bool
 stream_forbids_h2(const Stream *stream)
 {
 	const SSL_CIPHER *cipher = stream->ssl == NULL ? NULL : SSL_get_current_cipher(stream->ssl);

@@ -40,15 +40,14 @@ host_is_address(const char *host)
 	return inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
 }
 
-/* TLS and unix sockets come later; said for any URL, so that nothing is promised that is not kept.
- */
+/* Unix sockets come later; said for any URL, so that nothing is promised that is not kept. */
 static bool
 check_scheme(const char *flag, const ConfigUrl *url, char error[CONFIG_ERROR_SIZE])
 {
-	if (strcmp(url->scheme, "http") == 0)
+	if (url->scheme[0] == 'h')
 		return true;
-	return refuse(error, "--%s: %s is not supported by this version of rusd yet (%s)", flag,
-				  url->scheme[0] == 'h' ? "TLS" : "a unix socket", url->text);
+	return refuse(error, "--%s: a unix socket is not supported by this version of rusd yet (%s)",
+				  flag, url->text);
 }
 
 static bool
@@ -113,18 +112,6 @@ check_elections(const Config *of, char error[CONFIG_ERROR_SIZE])
 	if (of->leader_stall_timeout != 0 &&
 		of->leader_stall_timeout < of->election_timeout * NS_PER_MS)
 		return refuse(error, "--leader-stall-timeout must be 0 or at least --election-timeout");
-	return true;
-}
-
-/* BOOT-14 */
-static bool
-check_tls_versions(const Config *of, char error[CONFIG_ERROR_SIZE])
-{
-	if (*of->tls_max_version != '\0' && strcmp(of->tls_min_version, of->tls_max_version) > 0)
-		return refuse(error, "min version (%s) is greater than max version (%s)",
-					  of->tls_min_version, of->tls_max_version);
-	if (*of->cipher_suites != '\0' && strcmp(of->tls_min_version, "TLS1.3") == 0)
-		return refuse(error, "cipher suites cannot be configured when only TLS1.3 is enabled");
 	return true;
 }
 
@@ -234,7 +221,7 @@ config_check(const Config *of, char error[CONFIG_ERROR_SIZE])
 		return refuse(error, "--compact-hash-check-time must be >0 (set to %s)",
 					  duration_format(text, of->compact_hash_check_time));
 	}
-	if (!check_tls_versions(of, error) || !check_name(of, error) || !check_log_outputs(of, error) ||
+	if (!tls_check(of, error) || !check_name(of, error) || !check_log_outputs(of, error) ||
 		!gates_check(of->feature_gates, error))
 		return false;
 	for (int i = 0; i < param_count; i++)
@@ -260,6 +247,7 @@ config_warn(const Config *of)
 					 LOG_TEXT("instead", params[i].note));
 	}
 	gates_warn(of->feature_gates);
+	tls_warn(of);
 	if (of->max_request_bytes > RECOMMENDED_REQUEST)
 		log_warn("exceeded recommended request limit",
 				 LOG_INTEGER("max-request-bytes", of->max_request_bytes),

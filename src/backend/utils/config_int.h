@@ -128,6 +128,10 @@ extern bool gates_parse(const char *list, char error[CONFIG_ERROR_SIZE]);
 extern bool gates_check(const char *list, char error[CONFIG_ERROR_SIZE]);
 extern void gates_warn(const char *list);
 
+/* ---- config_tls.c ---- */
+extern bool tls_check(const Config *of, char error[CONFIG_ERROR_SIZE]);
+extern void tls_warn(const Config *of);
+
 /* ---- config_urls.c ---- */
 /* Like config_urls, with the reason in error. */
 extern int config_urls_explained(const char *list, ConfigUrl *urls, int max,

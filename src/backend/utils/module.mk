@@ -6,6 +6,7 @@ SERVER_OBJS += src/backend/utils/config_file.o
 SERVER_OBJS += src/backend/utils/config_gates.o
 SERVER_OBJS += src/backend/utils/config_help.o
 SERVER_OBJS += src/backend/utils/config_params.o
+SERVER_OBJS += src/backend/utils/config_tls.o
 SERVER_OBJS += src/backend/utils/config_urls.o
 SERVER_OBJS += src/backend/utils/log.o
 SERVER_OBJS += src/backend/utils/logline.o

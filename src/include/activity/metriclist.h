@@ -20,3 +20,6 @@ RUSD_COUNTER(CONNECTIONS_REFUSED, "rusd_connections_refused_total", "", "Connect
 RUSD_COUNTER(HEALTH_SUCCESS, "etcd_server_health_success", "", "The total number of successful health checks")
 RUSD_COUNTER(HEALTH_FAILURES, "etcd_server_health_failures", "", "The total number of failed health checks")
 RUSD_COUNTER(BACKENDS_KILLED, "rusd_backends_killed_total", "", "Connections ended because their process held back pages that others waited for.")
+RUSD_COUNTER(TLS_HANDSHAKES, "rusd_tls_handshakes_total", "result=\"full\"", "TLS handshakes of clients and members: full, resumed by a ticket, refused.")
+RUSD_COUNTER(TLS_RESUMED, "rusd_tls_handshakes_total", "result=\"resumed\"", "TLS handshakes of clients and members: full, resumed by a ticket, refused.")
+RUSD_COUNTER(TLS_REFUSED, "rusd_tls_handshakes_total", "result=\"refused\"", "TLS handshakes of clients and members: full, resumed by a ticket, refused.")

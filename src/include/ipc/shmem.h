@@ -221,6 +221,7 @@ typedef struct BackendArea
 		[LINK_URLS_BYTES]; /* and its peer URLs, separated by commas, written before that */
 	/* -- shown to operators -- */
 	cache_aligned _Atomic uint64_t memory_taken; /* bytes, of --backend-memory */
+	_Atomic uint32_t established;                /* the generation whose TLS handshake is over */
 	_Atomic uint64_t state_since_ns;
 	_Atomic uint32_t wait_event; /* WaitEvent */
 	_Atomic uint32_t streams;    /* open HTTP/2 streams */

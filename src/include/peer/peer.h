@@ -7,12 +7,14 @@
 #ifndef PEER_PEER_H
 #define PEER_PEER_H
 
+#include "session/session.h"
+
 /* A link that this member makes (LINK_CONTROL, LINK_ENTRIES); to whom is in its SlotHead. */
 does_not_return extern void peer_send_main(void);
 /*
  * A connection to the port for members (LINK_ACCEPTED): a link of another member, or HTTP/1.1, which is served as a
- * backend does.  socket is non-blocking; address is for titles and logs.
+ * backend does.
  */
-does_not_return extern void peer_accept_main(int socket, const char *address);
+does_not_return extern void peer_accept_main(const Connection *connection);
 
 #endif /* PEER_PEER_H */

@@ -37,6 +37,8 @@ extern bool tls_contexts_open(void);
  * keep a side. Returns whether a context has been replaced.
  */
 extern bool tls_contexts_look(void);
+/* Whether there is any TLS to look after.  Any process. */
+extern bool tls_in_use(void);
 /* NULL: nothing of that side speaks TLS. Valid until tls_contexts_look or tls_contexts_keep. */
 extern TlsContext *tls_contexts_get(TlsSide side);
 /*

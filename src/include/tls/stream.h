@@ -85,6 +85,7 @@ must_check extern Status stream_handshake(Stream *stream);
 extern const char *stream_protocol(const Stream *stream);
 /* "TLSv1.3 TLS_AES_128_GCM_SHA256", and " resumed"; "" if the stream is plain. */
 extern const char *stream_cipher(const Stream *stream, char *buffer, size_t size);
+extern bool stream_is_resumed(const Stream *stream);
 /* TLS 1.2 with a cipher that HTTP/2 forbids (RFC 9113, appendix A). */
 extern bool stream_forbids_h2(const Stream *stream);
 /* Common name of the verified certificate of the other side, into buffer; "" if there is none. */

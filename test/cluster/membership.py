@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Members that come and go, seen from one node: a quorum that is lost and made again by force.
+"""Members that come and go: a cluster that grows by learners, loses its leader by removal, has a dead member replaced, and one
+whose quorum is made again by force.
 
     membership.py --server build/gcc/rusd
 
@@ -7,6 +8,7 @@ test/cluster/membership.py
 """
 import argparse
 import os
+import shutil
 import signal
 import sys
 
@@ -26,6 +28,161 @@ def members(client, linearizable=False):
 def add(client, port, learner=False):
     return client.call("Cluster/MemberAdd", client.message(
         "MemberAddRequest", peerURLs=["http://127.0.0.1:%d" % port], isLearner=learner)).member
+
+
+def url(node):
+    return "http://127.0.0.1:%d" % node.peer
+
+
+class Joiner(Node):
+    """One that is started after it was added: with the members that there are, and itself."""
+
+    def __init__(self, program, name, others, **more):
+        self.name, self.others = name, dict(others)
+        super().__init__(program, QUIET, start=False, **more)
+
+    def argv(self):
+        words = super().argv()
+        words[words.index("--initial-cluster") + 1] = ",".join(
+            "%s=%s" % x for x in sorted(dict(self.others, **{self.name: url(self)}).items()))
+        return words + ["--name", self.name, "--initial-cluster-state", "existing"]
+
+
+def join(program, first, name, others, client):
+    """Added as a learner, started, promoted when it is in sync."""
+    node = Joiner(program, name, others)
+    try:
+        # --strict-reconfig-check wants connections that have lasted for 5 s (CLUSTER-21).
+        new = wait_until(lambda: error_free(lambda: add(client, node.peer, learner=True)), "it is added")
+        node.start(SOON)
+        check(new.ID in members(client)[0], "it is not listed")
+        promote = client.message("MemberPromoteRequest", ID=new.ID)
+        wait_until(lambda: error_of(client.call, "Cluster/MemberPromote", promote, timeout=5) is None, "it is promoted")
+        return node, new.ID
+    except BaseException:
+        node.explain()
+        node.remove()
+        raise
+
+
+class Three:
+    """One member that becomes three."""
+
+    def __init__(self, program):
+        self.first = Node(program, QUIET)
+        self.nodes, self.ids = [self.first], []
+        try:
+            client = Client(self.first.endpoint)
+            self.ids.append(members(client)[1].member_id)
+            others = {"default": url(self.first)}
+            for name in ("b", "c"):
+                node, number = join(program, self.first, name, others, client)
+                self.nodes.append(node)
+                self.ids.append(number)
+                others[name] = url(node)
+            client.close()
+        except BaseException:
+            self.end()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if kind is not None:
+            for node in self.nodes:
+                node.explain()
+        self.end()
+
+    def end(self):
+        for node in self.nodes:
+            node.remove()
+
+    def leader(self):
+        """Place of the member that all of those alive take for their leader."""
+        def look():
+            seen = set()
+            for node in self.nodes:
+                if node.process is None or node.process.poll() is not None:
+                    continue
+                client = Client(node.endpoint)
+                seen.add(client.call("Maintenance/Status", client.message("StatusRequest"), timeout=2).leader)
+                client.close()
+            return seen.pop() + 1 if len(seen) == 1 and seen != {0} else None
+        return self.ids.index(wait_until(lambda: error_free(look), "there is a leader") - 1)
+
+
+def error_free(function):
+    import grpc
+    try:
+        return function()
+    except grpc.RpcError:
+        return None
+
+
+def put_until(node, key, value):
+    """A write that may be tried again."""
+    client = Client(node.endpoint)
+    wait_until(lambda: error_of(client.put, key, value, timeout=2) is None, "a write is taken")
+    client.close()
+
+
+def leader_is_removed(program):
+    """CLUSTER-33, CLUSTER-34: answered through itself, gone a moment later with status 0, and again when it is started again."""
+    with Three(program) as three:
+        for node in three.nodes:
+            put_until(node, b"key-%d" % node.peer, b"1")
+        place = three.leader()
+        leader, number = three.nodes[place], three.ids[place]
+        client = Client(leader.endpoint)
+        remove = client.message("MemberRemoveRequest", ID=number)
+        wait_until(lambda: error_of(client.call, "Cluster/MemberRemove", remove, timeout=5) is None, "the leader is removed")
+        client.close()
+        check(leader.wait(SOON) == 0, "it ended with status %s" % leader.process.returncode)
+        rest = [x for x in three.nodes if x is not leader]
+        for node in rest:
+            put_until(node, b"after", b"%d" % node.peer)
+        client = Client(rest[0].endpoint)
+        check(number not in members(client, linearizable=True)[0], "it is still listed")
+        for node in three.nodes:
+            check(client.range(b"key-%d" % node.peer).count == 1, "a key is lost")
+        client.close()
+        leader.launch()
+        check(leader.wait(SOON) == 0, "started again it ended with status %s" % leader.process.returncode)
+        check(leader.logged("removed from its cluster"), "it does not say why")
+
+
+def dead_member_is_replaced(program):
+    """CAT-84, BOOT-23: not by an empty directory under its old id; removed and added anew it catches up."""
+    with Three(program) as three:
+        place = (three.leader() + 1) % 3
+        dead, number = three.nodes[place], three.ids[place]
+        alive = three.nodes[(place + 1) % 3]
+        names = {"default": three.nodes[0], "b": three.nodes[1], "c": three.nodes[2]}
+        own = [n for n, x in names.items() if x is dead][0]
+        others = {n: url(x) for n, x in names.items() if x is not dead}
+        dead.stop(signal.SIGKILL)
+        shutil.rmtree(dead.data)
+        for i in range(20):
+            put_until(alive, b"k%d" % i, b"v")
+        again = Joiner(program, own, others, directory=dead.directory, ports=(dead.client, dead.peer))
+        again.launch()
+        check(again.wait(SOON) == 1, "an empty directory was taken")
+        check(again.logged("has already been bootstrapped"), "it does not say why: %s" % again.log()[-2:])
+        client = Client(alive.endpoint)
+        client.call("Cluster/MemberRemove", client.message("MemberRemoveRequest", ID=number))
+        # Without having been added it is none of them.
+        again.launch()
+        check(again.wait(SOON) == 1 and again.logged("member count is unequal"), "it joined without being added")
+        new = wait_until(lambda: error_free(lambda: add(client, dead.peer)), "it is added: two of two are connected")
+        again.start(SOON)
+        three.nodes.append(again)
+        check(new.ID != number, "the old id")
+        put_until(again, b"new", b"member")
+        reader = Client(again.endpoint)
+        check(reader.range(b"k", b"l", count_only=True).count == 20, "it has not caught up")
+        reader.close()
+        client.close()
 
 
 def write_fails(client):
@@ -102,6 +259,8 @@ def main():
     tap.run("one_survivor, stopped", one_survivor, program, signal.SIGTERM)
     tap.run("one_survivor, killed", one_survivor, program, signal.SIGKILL)
     tap.run("a_log_of_many_changes", a_log_of_many_changes, program)
+    tap.run("leader_is_removed", leader_is_removed, program)
+    tap.run("dead_member_is_replaced", dead_member_is_replaced, program)
     tap.end()
 
 

@@ -1799,7 +1799,7 @@ add_member(uint64_t id, bool learner, const char *name)
 	store_publish(fixture->store);
 }
 
-/* CLUSTER-21, CLUSTER-22, CLUSTER-30, CLUSTER-51, by this member alone: it is connected to nobody. */
+/* CLUSTER-21, CLUSTER-22, CLUSTER-30, CLUSTER-51, by a member that is connected to nobody. */
 static void
 test_strict_reconfig(void **state)
 {

@@ -63,6 +63,7 @@ applier_create(Shm *shm, FileOps *fs, const ClockOps *clock, PageAccess access, 
 	applier->quota = quota;
 	applier->fs = fs;
 	applier->access = access;
+	applier->removal_unknown = true;
 	applier->warn_after_ns = WARN_AFTER_NS;
 	status = make_store(applier, fs, access, quota);
 	if (status == RUSD_OK)
@@ -109,6 +110,7 @@ change_configuration(Applier *applier, const WalRecord *record)
 
 	if (raft_configuration_change(&applier->configuration, &change) != RUSD_OK)
 		return false;
+	applier->removal_unknown = true;
 	/* Before the root of its entry: whoever has that, has this or a later one. */
 	shm_configuration_write(applier->shm, &applier->configuration);
 	return true;
@@ -254,10 +256,29 @@ apply_batch(Applier *applier, bool *did)
 	return RUSD_OK;
 }
 
+/* CLUSTER-33: after a restart too.  Answers of the batch have been sent. */
+static Status
+see_removal(Applier *applier)
+{
+	bool removed;
+	Status status;
+
+	if (likely(!applier->removal_unknown))
+		return RUSD_OK;
+	applier->removal_unknown = false;
+	status = store_own_removed(applier->store, &removed);
+	if (status == RUSD_OK && removed)
+		atomic_store_explicit(&applier->shm->requests->member_removed, 1, memory_order_release);
+	return status;
+}
+
 static Status
 work(Applier *applier, bool *did)
 {
 	Status status = applier->lacking > 0 ? RUSD_OK : apply_batch(applier, did);
+
+	if (status == RUSD_OK)
+		status = see_removal(applier);
 
 	if (status == RUSD_OK)
 		*did |= checkpointer_serve(applier);

@@ -64,6 +64,8 @@ struct Applier
 	uint64_t log_position; /* end of the last applied entry's batch */
 	LogBegin log_begin;
 	RaftConfiguration configuration; /* as of the applied index */
+	bool
+		removal_unknown; /* members have changed since it was looked whether this one was removed */
 	uint64_t warn_after_ns;
 	uint32_t deaths_seen;
 	uint64_t looked_ns; /* when all slots were looked at for waiters */

@@ -23,10 +23,11 @@ typedef struct Told
 {
 	uint64_t to_kill;
 	uint64_t members; /* change count of the configuration */
+	bool removed;
 } Told;
 
 /*
- * A backend is named that the postmaster is to kill, or members have come or gone: woken by what it sleeps for anyway, which
+ * A backend is named that the postmaster is to kill, or members have come or gone, this one too: woken by what it sleeps for anyway, which
  * does nothing to any other process.
  */
 static void
@@ -36,9 +37,13 @@ wake_postmaster(Told *told)
 	uint64_t members =
 		atomic_load_explicit(&my_shm->configuration->change_count, memory_order_relaxed);
 
-	if ((name != 0 && name != told->to_kill) || members != told->members)
+	bool removed =
+		atomic_load_explicit(&my_shm->requests->member_removed, memory_order_relaxed) != 0;
+
+	if ((name != 0 && name != told->to_kill) || members != told->members ||
+		removed != told->removed)
 		(void) kill(getppid(), SIGCHLD);
-	*told = (Told){name, members};
+	*told = (Told){name, members, removed};
 }
 
 does_not_return void
@@ -47,7 +52,7 @@ applier_main(void)
 	PageAccess access = {.shm = my_shm, .area = my_area, .slot = my_slot, .wait = page_wait_latch};
 	int64_t quota = config.quota_backend_bytes == 0 ? QUOTA_DEFAULT : config.quota_backend_bytes;
 	Applier *applier;
-	Told told = {0, 0};
+	Told told = {.removed = false};
 	Status status = applier_create(my_shm, my_fs, &clock_os, access, quota, &applier);
 
 	if (status != RUSD_OK)

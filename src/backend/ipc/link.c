@@ -144,3 +144,20 @@ link_take(Shm *shm, uint32_t slot, LinkPiece *piece, uint8_t *buffer)
 		latch_set(&shm->latches[PROC_RAFT]);
 	return RUSD_OK;
 }
+
+uint64_t
+link_up_since(const Shm *shm, uint64_t member_id)
+{
+	for (uint32_t slot = PROC_ESSENTIAL_COUNT; slot < shm_first_backend(&shm->layout); slot++)
+	{
+		const SlotHead *head = &shm->heads[slot];
+		const BackendArea *area = shm->areas[slot];
+
+		if (atomic_load_explicit(&head->state, memory_order_acquire) == SLOT_LIVE &&
+			atomic_load_explicit(&head->link, memory_order_relaxed) == LINK_CONTROL &&
+			atomic_load_explicit(&head->member_id, memory_order_relaxed) == member_id &&
+			atomic_load_explicit(&area->link_is_up, memory_order_acquire) != 0)
+			return atomic_load_explicit(&area->link_up_ns, memory_order_relaxed);
+	}
+	return 0;
+}

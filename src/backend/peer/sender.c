@@ -219,6 +219,8 @@ on_open(void *arg, const char *path, const NetLinkField *fields, uint32_t count)
 	sender->is_open = true;
 	sender->retry_ms = RETRY_FIRST_MS;
 	sender->told[0] = '\0';
+	atomic_store_explicit(&my_area->link_up_ns, clock_os.monotonic_ns(&clock_os),
+						  memory_order_relaxed);
 	atomic_store_explicit(&my_area->link_is_up, 1, memory_order_release);
 	/* The ring is empty but for such reports: there is room. */
 	(void) proposal_put(&sender->writer, &piece, (const uint8_t *) &report, &offset);

@@ -1,8 +1,10 @@
 SERVER_OBJS += src/backend/postmaster/child.o
 SERVER_OBJS += src/backend/postmaster/datadir.o
 SERVER_OBJS += src/backend/postmaster/handshakes.o
+SERVER_OBJS += src/backend/postmaster/join.o
 SERVER_OBJS += src/backend/postmaster/listen.o
 SERVER_OBJS += src/backend/postmaster/postmaster.o
+SERVER_OBJS += src/backend/postmaster/remote.o
 SERVER_OBJS += src/backend/postmaster/sizing.o
 SERVER_OBJS += src/backend/postmaster/startup.o
 SERVER_OBJS += src/backend/postmaster/links.o

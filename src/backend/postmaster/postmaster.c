@@ -66,6 +66,8 @@ static struct
 	ShmLayout layout;
 	uint64_t state_deadline_ns; /* when advance() loses patience with the present state */
 	int stop_signal;            /* SIGTERM or SIGINT once asked for */
+	bool removed;               /* this member was removed from its cluster */
+	uint64_t leave_at_ns;       /* because of that, and then; 0: not yet */
 	int exit_status;            /* of a node that ends by itself */
 	uint32_t slots_dead;        /* reaped, not yet free */
 	bool announced;             /* ready was told to the service manager */
@@ -101,6 +103,8 @@ static void take_signals(void);
 static void reap_children(void);
 static void look_at_certificates(void);
 static void kill_named_backend(void);
+static void see_removal(void);
+static bool stop_is_wanted(void);
 static void update_links(void);
 static void child_ended(Child *child, int wait_status);
 static void essential_ended(const Child *child, int wait_status);
@@ -294,6 +298,7 @@ wait_for_events(const sigset_t *while_waiting)
 	reap_children();
 	look_at_certificates();
 	kill_named_backend();
+	see_removal();
 	update_links();
 	for (int i = 0; ready > 0 && i < count && node.state == NODE_RUN; i++)
 	{
@@ -308,7 +313,7 @@ wait_ms(void)
 	uint64_t now;
 
 	if (node.state == NODE_RUN && node.announced && node.slots_dead == 0 &&
-		node.accept_again_ns == 0 && !node.links_missing)
+		node.accept_again_ns == 0 && !node.links_missing && !node.removed)
 	{
 		if (!tls_in_use())
 			return -1;
@@ -510,6 +515,30 @@ update_links(void)
 		node.links_missing = !links_update(node.shm);
 }
 
+/*
+ * CLUSTER-33: its cluster goes on without it.  A moment later, so that the answer to whoever has removed it through this
+ * very member is sent, and that the others hear of what it has committed as their leader.
+ */
+static void
+see_removal(void)
+{
+	if (node.removed || node.shm == NULL ||
+		atomic_load_explicit(&node.shm->requests->member_removed, memory_order_acquire) == 0)
+		return;
+	node.removed = true;
+	node.leave_at_ns = clock_os.monotonic_ns(&clock_os) + NS_PER_S;
+	log_warn("this member was removed from its cluster: the node stops; its data directory is of "
+			 "no use any more",
+			 LOG_TEXT("data-dir", config.data_dir));
+}
+
+static bool
+stop_is_wanted(void)
+{
+	return node.stop_signal != 0 ||
+		   (node.removed && clock_os.monotonic_ns(&clock_os) >= node.leave_at_ns);
+}
+
 static void
 child_ended(Child *child, int wait_status)
 {
@@ -580,7 +609,7 @@ essential_ended(const Child *child, int wait_status)
 		return;
 	}
 	/* A node that was told to stop stops; what was acknowledged is in the log. */
-	if (node.stop_signal != 0)
+	if (stop_is_wanted())
 	{
 		node.exit_status = 1;
 		begin_kill(NODE_FAILED);
@@ -631,7 +660,7 @@ advance(void)
 		case NODE_RUN:
 			if (!node.announced)
 				announce_ready();
-			if (node.stop_signal != 0)
+			if (stop_is_wanted())
 			{
 				listen_close();
 				(void) children_signal(PROC_BACKEND, SIGTERM);
@@ -662,7 +691,7 @@ advance(void)
 				}
 				return true;
 			}
-			if (node.state == NODE_FAILED || node.stop_signal != 0)
+			if (node.state == NODE_FAILED || stop_is_wanted())
 				return false;
 			log_info("all processes of the node are gone; making shared memory anew");
 			shm_destroy(node.shm);
@@ -684,11 +713,11 @@ advance_startup(void)
 {
 	if (children_count(CHILD_STARTUP) > 0)
 	{
-		if (node.stop_signal != 0)
+		if (stop_is_wanted())
 			begin_kill(NODE_FAILED);
 		return true;
 	}
-	if (node.stop_signal != 0)
+	if (stop_is_wanted())
 		return false;
 	enter(NODE_RUN, 0);
 	if (!start_essential())

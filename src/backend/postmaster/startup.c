@@ -13,11 +13,16 @@
 
 #include "consensus/publication.h"
 #include "postmaster_int.h"
+#include "remote.h"
 #include "startup/startup.h"
 #include "utils/config.h"
 #include "utils/log.h"
 
 static Status bootstrap(Shm *shm, char *message, size_t message_size);
+static Status found_cluster(Shm *shm, const InitialCluster *cluster, char *message,
+							size_t message_size);
+static Status join_cluster(Shm *shm, const InitialCluster *cluster, char *message,
+						   size_t message_size);
 static Status force_new_cluster(Shm *shm, char *message, size_t message_size);
 
 does_not_return void
@@ -84,34 +89,64 @@ founder_id(const InitialMember *member)
 	return member_id_compute(texts, (uint32_t) member->url_count, config.initial_cluster_token);
 }
 
+static Status
+bootstrap(Shm *shm, char *message, size_t message_size)
+{
+	static InitialCluster cluster;
+
+	if (config_initial_cluster(&cluster) != RUSD_OK)
+		_exit(EXIT_STOP);
+	return strcmp(config.initial_cluster_state, "existing") == 0
+			   ? join_cluster(shm, &cluster, message, message_size)
+			   : found_cluster(shm, &cluster, message, message_size);
+}
+
+/* Its log is empty: the members are told by the entries, or the state, that it gets from the leader. */
+static Status
+join_cluster(Shm *shm, const InitialCluster *cluster, char *message, size_t message_size)
+{
+	static RemoteCluster remote;
+	NodeBootstrap start = {.entry_count = 0};
+	char error[REMOTE_ERROR_SIZE] = "";
+
+	if (remote_cluster_join(cluster, &remote, &start.member_id, error) != RUSD_OK)
+	{
+		log_error("failed to bootstrap", LOG_TEXT("error", error));
+		_exit(EXIT_STOP);
+	}
+	start.cluster_id = remote.cluster_id;
+	log_info("joining a cluster", LOG_ID("cluster-id", start.cluster_id),
+			 LOG_ID("local-member-id", start.member_id),
+			 LOG_TEXT("initial-cluster", config.initial_cluster),
+			 LOG_TEXT("initial-advertise-peer-urls", config.initial_advertise_peer_urls));
+	return node_start(shm, my_fs, &start, message, message_size);
+}
+
 /*
  * A new cluster of the members of --initial-cluster (BOOT-21).  Each of them makes the same log: ids follow from URLs and
  * token, and the entries come in the order of ids.
  */
 static Status
-bootstrap(Shm *shm, char *message, size_t message_size)
+found_cluster(Shm *shm, const InitialCluster *cluster, char *message, size_t message_size)
 {
-	static InitialCluster cluster;
 	static Founder founders[CONFIG_INITIAL_MEMBERS_MAX];
 	static InitialEntry entries[CONFIG_INITIAL_MEMBERS_MAX];
 	uint64_t ids[CONFIG_INITIAL_MEMBERS_MAX];
 	NodeBootstrap start = {.entries = entries};
 
-	if (config_initial_cluster(&cluster) != RUSD_OK)
-		_exit(EXIT_STOP);
-	for (uint32_t i = 0; i < cluster.count; i++)
-		founders[i] = (Founder){founder_id(&cluster.members[i]), &cluster.members[i]};
-	qsort(founders, cluster.count, sizeof(Founder), compare_founders);
-	for (uint32_t i = 0; i < cluster.count; i++)
+	for (uint32_t i = 0; i < cluster->count; i++)
+		founders[i] = (Founder){founder_id(&cluster->members[i]), &cluster->members[i]};
+	qsort(founders, cluster->count, sizeof(Founder), compare_founders);
+	for (uint32_t i = 0; i < cluster->count; i++)
 	{
 		ids[i] = founders[i].id;
 		entries[i] =
 			(InitialEntry){.kind = ENTRY_MEMBER, .payload = encode_founder(&founders[i], i)};
-		if (founders[i].member == cluster.own)
+		if (founders[i].member == cluster->own)
 			start.member_id = founders[i].id;
 	}
-	start.entry_count = cluster.count;
-	start.cluster_id = cluster_id_compute(ids, cluster.count);
+	start.entry_count = cluster->count;
+	start.cluster_id = cluster_id_compute(ids, cluster->count);
 	log_info("starting a new cluster", LOG_ID("cluster-id", start.cluster_id),
 			 LOG_ID("local-member-id", start.member_id),
 			 LOG_TEXT("initial-cluster", config.initial_cluster),

@@ -397,6 +397,34 @@ serve_metrics(HttpRequest *request)
 	net_http_reply(request->http, 200, lines, (Bytes){(const uint8_t *) buffer, length});
 }
 
+static void
+serve_members(HttpRequest *request)
+{
+	ControlState control;
+	char lines[128];
+	Bytes body;
+	Status status;
+
+	if (!is_get(request))
+		return;
+	status = http_members_text(request->call, &body);
+	if (status == RUSD_AGAIN)
+	{
+		request->waits = true;
+		return;
+	}
+	if (status != RUSD_OK)
+	{
+		reply(request, 503, TEXT_TYPE NOSNIFF, "the members cannot be read\n");
+		return;
+	}
+	shm_control_read(request->call->rpc->shm, &control);
+	snprintf(lines, sizeof(lines),
+			 "Content-Type: application/json\r\nX-Etcd-Cluster-ID: %" PRIx64 "\r\n",
+			 control.cluster_id);
+	net_http_reply(request->http, 200, lines, body);
+}
+
 /* ---- routing ---- */
 
 static void
@@ -429,6 +457,8 @@ serve(RpcCall *call)
 		serve_client(request);
 	else if (path_is(request, "/version"))
 		serve_version(request);
+	else if (path_is(request, "/members"))
+		serve_members(request);
 	else
 		reply(request, 404, TEXT_TYPE NOSNIFF, "404 page not found\n");
 	if (request->waits)

@@ -6,6 +6,7 @@ SERVER_OBJS += src/backend/rpc/downgrade.o
 SERVER_OBJS += src/backend/rpc/header.o
 SERVER_OBJS += src/backend/rpc/health.o
 SERVER_OBJS += src/backend/rpc/http.o
+SERVER_OBJS += src/backend/rpc/httpmembers.o
 SERVER_OBJS += src/backend/rpc/intercept.o
 SERVER_OBJS += src/backend/rpc/kv.o
 SERVER_OBJS += src/backend/rpc/maintenance.o

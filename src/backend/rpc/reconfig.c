@@ -8,8 +8,12 @@
  */
 #include "rusd.h"
 
+#include "ipc/link.h"
 #include "rpc_int.h"
 #include "utils/config.h"
+
+/* CLUSTER-21: a connection counts that has lasted so long. */
+#define CONNECTED_NS UINT64_C(5000000000)
 
 /* Of the table, all but the target's own row where it is taken away. */
 typedef struct Voters
@@ -24,20 +28,23 @@ typedef struct Voters
 } Voters;
 
 static void
-count_member(Voters *voters, const StoreMember *member, uint64_t target, uint64_t own_id)
+count_member(const Rpc *rpc, Voters *voters, const StoreMember *member, uint64_t target,
+			 uint64_t own_id)
 {
 	bool started = member->name[0] != '\0';
+	bool is_self = member->id == own_id;
+	uint64_t since = is_self ? 0 : link_up_since(rpc->shm, member->id);
 
 	if (member->id == target)
 	{
 		voters->target_is_learner = member->is_learner;
-		voters->target_is_connected = member->id == own_id;
+		voters->target_is_connected = is_self || since != 0;
 	}
 	if (member->is_learner)
 		return;
 	voters->count++;
 	voters->started += started;
-	voters->connected += member->id == own_id;
+	voters->connected += is_self || (since != 0 && rpc->now_ns >= since + CONNECTED_NS);
 	if (member->id == target)
 		return;
 	voters->others++;
@@ -57,7 +64,7 @@ count_voters(Rpc *rpc, const Snapshot *snapshot, uint64_t target, Voters *voters
 	while ((status = store_next_member(snapshot, after, &member)) == RUSD_OK)
 	{
 		after = member.id;
-		count_member(voters, &member, target, control.member_id);
+		count_member(rpc, voters, &member, target, control.member_id);
 		store_member_free(&member);
 	}
 	return status == RUSD_END ? RUSD_OK : status;

@@ -298,6 +298,10 @@ extern Status answer_measure(Rpc *rpc, const Snapshot *snapshot, const RangeSpec
 extern void answer_reply(RpcCall *call, const Reply *reply, const Snapshot *snapshot,
 						 const AnswerPart *parts, uint32_t count, uint64_t length);
 
+/* ---- httpmembers.c ---- */
+/* The members as JSON, in the call's arena.  RUSD_AGAIN: not now. */
+extern Status http_members_text(RpcCall *call, Bytes *body);
+
 /* ---- http.c ---- */
 extern void http_begin(Rpc *rpc, NetHttp *http);
 /* T_req has passed. */

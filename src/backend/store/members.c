@@ -345,3 +345,15 @@ system_member(Store *store, uint64_t index, const uint8_t *payload, size_t lengt
 	store_member_free(&change);
 	return status;
 }
+
+Status
+store_own_removed(Store *store, bool *removed)
+{
+	Snapshot snapshot;
+	Status status;
+
+	store_building(store, &snapshot);
+	status = store_find_removed(&snapshot, store->member_id);
+	*removed = status == RUSD_OK;
+	return status == RUSD_NOT_FOUND ? RUSD_OK : status;
+}

@@ -380,9 +380,6 @@ config_initial_cluster(InitialCluster *cluster)
 	bool good = parse_initial_cluster(&config, cluster, error) &&
 				check_initial_cluster(&config, cluster, error);
 
-	if (good && strcmp(config.initial_cluster_state, "existing") == 0)
-		good = refuse(error, "--initial-cluster-state=existing: joining a cluster is not supported "
-							 "by this version of rusd yet");
 	if (!good)
 		log_error("failed to bootstrap", LOG_TEXT("error", error));
 	return good ? RUSD_OK : RUSD_INVALID;

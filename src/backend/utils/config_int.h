@@ -139,8 +139,6 @@ extern int config_urls_explained(const char *list, ConfigUrl *urls, int max,
 /* Checks one by one, without an array. */
 extern bool config_url_parse(const char *text, size_t length, ConfigUrl *url,
 							 char error[CONFIG_ERROR_SIZE]);
-/* Whether two are the same place after names are resolved. */
-extern bool config_urls_equal(const ConfigUrl *left, const ConfigUrl *right);
 
 /* ---- config_help.c ---- */
 extern void config_print_usage(FILE *to);

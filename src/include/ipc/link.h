@@ -49,4 +49,8 @@ extern void link_forget(Shm *shm, uint32_t slot);
  */
 extern Status link_take(Shm *shm, uint32_t slot, LinkPiece *piece, uint8_t *buffer);
 
+/* ---- any process ---- */
+/* Since when (monotonic ns) this member's link to that one is up without a break, by the link's own word; 0: it is not. */
+extern uint64_t link_up_since(const Shm *shm, uint64_t member_id);
+
 #endif /* IPC_LINK_H */

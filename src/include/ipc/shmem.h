@@ -216,6 +216,7 @@ typedef struct BackendArea
 	/* -- links -- */
 	cache_aligned _Atomic uint64_t link_tail; /* bytes of its LinkRing ever taken */
 	_Atomic uint32_t link_is_up;              /* connected, and accepted by the other side */
+	_Atomic uint64_t link_up_ns;              /* monotonic: since when, stored before that */
 	_Atomic uint64_t link_member;             /* accepted: who has shown to be at the other end */
 	char link_urls
 		[LINK_URLS_BYTES]; /* and its peer URLs, separated by commas, written before that */
@@ -372,6 +373,8 @@ typedef struct ShmRequests
 	/* applier: slot << 32 | generation of a backend that holds pages which others want and does not
 	 * let go of them, 0: none.  The postmaster kills it. */
 	cache_aligned _Atomic uint64_t backend_to_kill;
+	/* applier: 1: this member was removed from its cluster; the postmaster, which is told, ends the node */
+	_Atomic uint32_t member_removed;
 	/* applier: generation that the files of the node should have.  Above that of the last checkpoint:
 	 * the next one takes its pages from incoming/ (pagecache/checkpoint.h) */
 	_Atomic uint64_t generation_wanted;

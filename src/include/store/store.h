@@ -172,6 +172,8 @@ extern void store_publish_counts(Store *store);
 /* The number that the next store_publish will give. */
 extern uint64_t store_next_root(const Store *store);
 extern const RootState *store_root(const Store *store);
+/* Was this member removed from its cluster, by what is applied? */
+extern Status store_own_removed(Store *store, bool *removed);
 /* Something to do between batches: a compaction under way? */
 extern bool store_has_background(const Store *store);
 /* One slice of it: at most some 1,000 revisions (COMPACT-10).  The caller publishes afterwards.

@@ -79,6 +79,9 @@ extern int config_urls(const char *list, ConfigUrl *urls, int max);
 #define CONFIG_URLS_MAX 16
 #define CONFIG_INITIAL_MEMBERS_MAX 64
 
+/* Whether two are the same place after names are resolved. */
+extern bool config_urls_equal(const ConfigUrl *left, const ConfigUrl *right);
+
 typedef struct InitialMember
 {
 	const char *name; /* in config.initial_cluster, not terminated */

@@ -74,7 +74,7 @@ RUSD_PARAM_TEXT(feature_gates, "feature-gates", GATES, "", "", HONOURED, FIXED, 
 RUSD_PARAM_SECTION("Clustering", false)
 RUSD_PARAM_TEXT(initial_advertise_peer_urls, "initial-advertise-peer-urls", URLS, "http://localhost:2380", "", HONOURED, FIXED, "URLs by which other members reach this one; for a new member only.", "")
 RUSD_PARAM_TEXT(initial_cluster, "initial-cluster", STRING, "", "", HONOURED, FIXED, "Members of a new cluster, name=url,...; empty: this one alone.", "one member for now")
-RUSD_PARAM_TEXT(initial_cluster_state, "initial-cluster-state", ENUM, "new", "new|existing", HONOURED, FIXED, "Whether a member without data founds a cluster or joins one.", "existing is for clusters of several members, which come later")
+RUSD_PARAM_TEXT(initial_cluster_state, "initial-cluster-state", ENUM, "new", "new|existing", HONOURED, FIXED, "Whether a member without data founds a cluster or joins one.", "")
 RUSD_PARAM_TEXT(initial_cluster_token, "initial-cluster-token", STRING, "etcd-cluster", "", HONOURED, FIXED, "Mixed into the ids of cluster and members.", "")
 RUSD_PARAM_TEXT(advertise_client_urls, "advertise-client-urls", URLS, "http://localhost:2379", "", HONOURED, FIXED, "Client URLs told in the member list; must be given when --listen-client-urls is.", "")
 RUSD_PARAM_TEXT(discovery_token, "discovery-token", STRING, "", "", NOT_YET, FIXED, "Token of a cluster to be discovered.", "")

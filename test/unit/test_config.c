@@ -526,7 +526,6 @@ initial_cluster_must_fit(void **state)
 					"has duplicate url");
 	bootstrap_error("--name=a --initial-cluster=a=http://localhost:2380,b=http://localhost:3",
 					NULL);
-	bootstrap_error("--initial-cluster-state=existing", "joining a cluster is not supported");
 	bootstrap_error("--initial-cluster=default", "empty URL given for");
 	bootstrap_error("--initial-cluster=default=nonsense", "URL scheme must be");
 }

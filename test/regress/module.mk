@@ -2,6 +2,7 @@
 
 REGRESS ?=
 check-regress: $(BUILD)/rusd $(BUILD)/rusdctl
-	@test/run-tap $(if $(V),-v) "test/regress/regress.py --server $(BUILD)/rusd --ctl $(BUILD)/rusdctl $(REGRESS)"
+	@test/run-tap $(if $(V),-v) "test/regress/regress.py --server $(BUILD)/rusd --ctl $(BUILD)/rusdctl $(REGRESS)" \
+		"test/regress/shell.py --server $(BUILD)/rusd --ctl $(BUILD)/rusdctl"
 .PHONY: check-regress
 CHECK_TARGETS += check-regress

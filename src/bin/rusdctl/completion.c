@@ -183,7 +183,8 @@ static const char zsh_script[] =
 	"    (( ${#open} )) && _describe option open -S ''\n"
 	"    (( ${#plain} + ${#open} )) || _files\n"
 	"}\n"
-	"compdef _rusdctl rusdctl\n";
+	"# Read for the first completion, or by the user.\n"
+	"if [[ $funcstack[1] == _rusdctl ]]; then _rusdctl; else compdef _rusdctl rusdctl; fi\n";
 
 static const char fish_script[] =
 	"# rusdctl for fish: rusdctl completion fish >~/.config/fish/completions/rusdctl.fish\n"

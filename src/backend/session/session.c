@@ -5,7 +5,8 @@
  * Backend. What it reads goes to net, which calls rpc; what rpc answers net frames; what net
  * gives is written. It sleeps on its socket and its latch at once. It stops reading while the
  * client does not take what it is sent, so that a slow reader holds one buffer and what its
- * requests have asked for, no more.
+ * requests have asked for, no more. Who takes something is heard: he may be sent more than he
+ * wants by now, and must not be taken for dead while his pings wait behind a large answer.
  *
  * src/backend/session/session.c
  */
@@ -53,6 +54,7 @@ typedef struct Session
 	size_t unsent_start; /* in out_buffer */
 	size_t unsent_length;
 	bool more;               /* a turn ended before all was written */
+	bool took;               /* the client took something of what this turn had to write */
 	bool latch_taken;        /* a page wait has reset the latch: look at everything again */
 	bool receive_over;       /* the client has closed its side, or nothing more is to be read */
 	bool lost;               /* nothing can be sent any more */
@@ -259,8 +261,7 @@ static void
 turn(Session *session)
 {
 	uint64_t now_ns = session->clock->monotonic_ns(session->clock), due_ns;
-	int wanted = 0, happened = 0, limit_ms;
-	bool reading = false;
+	int wanted = 0, reads = 0, happened = 0, limit_ms;
 
 	session->latch_taken = false;
 	rpc_turn(session->rpc, now_ns);
@@ -276,24 +277,22 @@ turn(Session *session)
 
 	if (session->unsent_length > 0 || session->more)
 		wanted = session->stream.write_waits;
-	else if (!session->receive_over && net_session_wants_read(session->net))
-	{
-		wanted = session->stream.read_waits;
-		reading = true;
-	}
+	if ((wanted == 0 || session->took) && !session->receive_over &&
+		net_session_wants_read(session->net))
+		reads = session->stream.read_waits;
 	rpc_rest(session->rpc);
-	limit_ms = session->latch_taken || (reading && session->stream.pending)
+	limit_ms = session->latch_taken || (reads != 0 && session->stream.pending)
 				   ? 0
 				   : sleep_limit_ms(session, due_ns, now_ns);
 	/* Without a wish of it the socket is left alone: its hang-up would wake us for ever. */
-	if (wanted != 0)
-		happened = latch_wait_socket(my_latch, session->stream.socket, wanted, limit_ms,
+	if ((wanted | reads) != 0)
+		happened = latch_wait_socket(my_latch, session->stream.socket, wanted | reads, limit_ms,
 									 WAIT_EVENT_CLIENT);
 	else
 		(void) latch_wait(my_latch, limit_ms, WAIT_EVENT_CLIENT);
 	/* Before any look for work: what is set from here on wakes the next sleep. */
 	latch_reset(my_latch);
-	if (reading && ((happened & wanted) != 0 || session->stream.pending))
+	if (reads != 0 && ((happened & reads) != 0 || session->stream.pending))
 		receive(session);
 }
 
@@ -359,6 +358,7 @@ static void
 flush(Session *session)
 {
 	session->more = false;
+	session->took = false;
 	for (int i = 0; i < WRITES_A_TURN; i++)
 	{
 		ssize_t sent;
@@ -379,6 +379,7 @@ flush(Session *session)
 			return;
 		}
 		count(my_area, COUNTER_SENT_BYTES, (uint64_t) sent);
+		session->took = true;
 		session->unsent_start += (size_t) sent;
 		session->unsent_length -= (size_t) sent;
 		if (session->unsent_length > 0)

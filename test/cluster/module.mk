@@ -19,10 +19,10 @@ check-crash: inject-build
 check-backends: $(BUILD)/rusd
 	@test/run-tap $(if $(V),-v) -t 3000 "test/cluster/backends.py --server $(BUILD)/rusd --kills $(KILLS) $(seed)"
 
-check-processes: $(BUILD)/rusd $(BUILD)/rusd_waldump
+check-processes: $(BUILD)/rusd $(BUILD)/rusd_waldump $(BUILD)/rusdctl
 	@test/run-tap $(if $(V),-v) "test/cluster/processes.py --server $(BUILD)/rusd" "test/cluster/disk_full.py --server $(BUILD)/rusd" \
 		"test/cluster/full_cache.py --server $(BUILD)/rusd" "test/cluster/large_answer.py --server $(BUILD)/rusd" \
-		"test/cluster/membership.py --server $(BUILD)/rusd" \
+		"test/cluster/unix.py --server $(BUILD)/rusd --ctl $(BUILD)/rusdctl" "test/cluster/membership.py --server $(BUILD)/rusd" \
 		"test/cluster/waldump.py --server $(BUILD)/rusd --waldump $(BUILD)/rusd_waldump"
 
 # The checkers of histories that chaos.py believes.

@@ -245,9 +245,10 @@ what_is_not_built_stops_the_start(void **state)
 	refused("--discovery-token=x",
 			"--discovery-token is not supported by this version of rusd yet: it must keep "
 			"its default, \"\"");
-	refused("--listen-client-urls=unix:///tmp/x:0 --advertise-client-urls=http://127.0.0.1:1",
-			"--listen-client-urls: a unix socket is not supported by this version of rusd yet "
-			"(unix:///tmp/x:0)");
+	accepted("--listen-client-urls=unix:///tmp/x,unix://relative "
+			 "--advertise-client-urls=unix:///tmp/x");
+	refused("--listen-peer-urls=unix:///tmp/x",
+			"--listen-peer-urls: members do not speak over unix sockets (unix:///tmp/x)");
 	refused("--feature-gates=LeaseCheckpoint=true",
 			"--feature-gates: LeaseCheckpoint=true is not supported by this version of rusd yet");
 	/* Each of them, with its default and with something else. */

@@ -23,6 +23,8 @@ int listen_count;
 
 static bool open_list(const char *list, Listener listener);
 static bool open_url(const ConfigUrl *url, Listener listener, Transport transport);
+static bool open_unix(const ConfigUrl *url, Listener listener, Transport transport);
+static void keep_socket(int fd, const ConfigUrl *url, Listener listener, Transport transport);
 static Transport transport_of(const ConfigUrl *urls, int count, int number);
 static bool opened_before(const ConfigUrl *urls, int number);
 static bool same_place(const ConfigUrl *left, const ConfigUrl *right);
@@ -39,7 +41,10 @@ void
 listen_close(void)
 {
 	for (int i = 0; i < listen_count; i++)
+	{
+		listen_unix_close(listen_sockets[i].fd, listen_sockets[i].inode);
 		close(listen_sockets[i].fd);
+	}
 	listen_count = 0;
 }
 
@@ -63,7 +68,7 @@ listen_peer_name(const struct sockaddr_storage *address, char *buffer, size_t si
 		snprintf(buffer, size, "[%s]:%u", host, ntohs(in6->sin6_port));
 	}
 	else
-		snprintf(buffer, size, "?");
+		snprintf(buffer, size, "%s", address->ss_family == AF_UNIX ? "unix" : "?");
 }
 
 static bool
@@ -75,13 +80,17 @@ open_list(const char *list, Listener listener)
 	Check(count >= 0); /* config_parse has looked at it */
 	for (int i = 0; i < count; i++)
 	{
-		if (!opened_before(urls, i) && !open_url(&urls[i], listener, transport_of(urls, count, i)))
+		Transport transport = transport_of(urls, count, i);
+		bool local = urls[i].scheme[0] == 'u';
+
+		if (!opened_before(urls, i) && !(local ? open_unix(&urls[i], listener, transport)
+											   : open_url(&urls[i], listener, transport)))
 			return false;
 	}
 	return true;
 }
 
-/* One address with both http and https is one socket. */
+/* One address with and without TLS is one socket. */
 static Transport
 transport_of(const ConfigUrl *urls, int count, int number)
 {
@@ -90,7 +99,7 @@ transport_of(const ConfigUrl *urls, int count, int number)
 		if (i != number && same_place(&urls[i], &urls[number]))
 			return TRANSPORT_EITHER;
 	}
-	return strcmp(urls[number].scheme, "https") == 0 ? TRANSPORT_TLS : TRANSPORT_PLAIN;
+	return config_url_has_tls(&urls[number]) ? TRANSPORT_TLS : TRANSPORT_PLAIN;
 }
 
 static bool
@@ -109,6 +118,31 @@ same_place(const ConfigUrl *left, const ConfigUrl *right)
 {
 	return strcmp(left->scheme, right->scheme) != 0 && strcmp(left->host, right->host) == 0 &&
 		   strcmp(left->port, right->port) == 0;
+}
+
+static bool
+open_unix(const ConfigUrl *url, Listener listener, Transport transport)
+{
+	uint64_t inode = 0;
+	int fd = listen_count < LISTEN_MAX ? listen_unix_open(url->host, BACKLOG, &inode) : -1;
+
+	if (fd < 0)
+	{
+		log_error("could not listen", LOG_TEXT("url", url->text), LOG_ERRNO(errno));
+		return false;
+	}
+	keep_socket(fd, url, listener, transport);
+	listen_sockets[listen_count - 1].inode = inode;
+	return true;
+}
+
+static void
+keep_socket(int fd, const ConfigUrl *url, Listener listener, Transport transport)
+{
+	ListenSocket *socket = &listen_sockets[listen_count++];
+
+	*socket = (ListenSocket){.fd = fd, .listener = listener, .transport = transport};
+	snprintf(socket->address, sizeof(socket->address), "%s", url->text);
 }
 
 /* Every address that the host of url has: "localhost" listens on both families. */
@@ -145,12 +179,7 @@ open_url(const ConfigUrl *url, Listener listener, Transport transport)
 			freeaddrinfo(found);
 			return false;
 		}
-		listen_sockets[listen_count].fd = fd;
-		listen_sockets[listen_count].listener = listener;
-		listen_sockets[listen_count].transport = transport;
-		snprintf(listen_sockets[listen_count].address, sizeof(listen_sockets[0].address), "%s",
-				 url->text);
-		listen_count++;
+		keep_socket(fd, url, listener, transport);
 		opened++;
 	}
 	freeaddrinfo(found);

@@ -3,6 +3,7 @@ SERVER_OBJS += src/backend/postmaster/datadir.o
 SERVER_OBJS += src/backend/postmaster/handshakes.o
 SERVER_OBJS += src/backend/postmaster/join.o
 SERVER_OBJS += src/backend/postmaster/listen.o
+SERVER_OBJS += src/backend/postmaster/listen_unix.o
 SERVER_OBJS += src/backend/postmaster/postmaster.o
 SERVER_OBJS += src/backend/postmaster/remote.o
 SERVER_OBJS += src/backend/postmaster/sizing.o

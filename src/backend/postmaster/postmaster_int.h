@@ -41,6 +41,7 @@ typedef struct ListenSocket
 	int fd;
 	Listener listener;
 	Transport transport;
+	uint64_t inode;    /* of the file of a unix socket */
 	char address[128]; /* URL, for logs */
 } ListenSocket;
 
@@ -52,6 +53,16 @@ extern bool listen_open(void);
 extern void listen_close(void);
 /* "127.0.0.1:41234" */
 extern void listen_peer_name(const struct sockaddr_storage *address, char *buffer, size_t size);
+
+/* ---- listen_unix.c ---- */
+/*
+ * Listens on the file at path; one that nobody serves any more gives way to it.  *inode: what
+ * listen_unix_close knows it by.  -1 with errno: EADDRINUSE, EEXIST (a file that is no socket),
+ * ENAMETOOLONG, and those of socket, bind and listen.
+ */
+extern int listen_unix_open(const char *path, int backlog, uint64_t *inode);
+/* Removes the file, if fd is a unix socket and the file still its own; does not close fd. */
+extern void listen_unix_close(int fd, uint64_t inode);
 
 /* ---- links.c ---- */
 /* Brings the links to other members up to date; cheap where they are.  False: some are missing, to be looked at again after a while. */

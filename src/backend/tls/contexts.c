@@ -145,7 +145,7 @@ has_tls(const char *urls)
 
 	for (int i = 0; i < count; i++)
 	{
-		if (strcmp(parsed[i].scheme, "https") == 0 || strcmp(parsed[i].scheme, "unixs") == 0)
+		if (config_url_has_tls(&parsed[i]))
 			return true;
 	}
 	return false;

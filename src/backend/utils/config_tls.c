@@ -51,12 +51,6 @@ client_and_peer(const Config *of, TlsFlags flags[2])
 						  .automatic = of->peer_auto_tls};
 }
 
-static bool
-has_tls(const ConfigUrl *url)
-{
-	return strcmp(url->scheme, "https") == 0 || strcmp(url->scheme, "unixs") == 0;
-}
-
 /* BOOT-15 */
 static bool
 check_files(const TlsFlags *flags, char error[CONFIG_ERROR_SIZE])
@@ -66,7 +60,7 @@ check_files(const TlsFlags *flags, char error[CONFIG_ERROR_SIZE])
 
 	for (int i = 0; i < count; i++)
 	{
-		if (!has_tls(&urls[i]))
+		if (!config_url_has_tls(&urls[i]))
 			continue;
 		if ((*flags->cert_file == '\0') != (*flags->key_file == '\0'))
 			(void) snprintf(error, CONFIG_ERROR_SIZE,
@@ -125,7 +119,9 @@ on_list(const char *list, const char *item)
 static bool
 check_ciphers(const Config *of, char error[CONFIG_ERROR_SIZE])
 {
-	if (*of->cipher_suites == '\0' || strstr(of->listen_client_urls, "https://") == NULL ||
+	if (*of->cipher_suites == '\0' ||
+		(strstr(of->listen_client_urls, "https://") == NULL &&
+		 strstr(of->listen_client_urls, "unixs://") == NULL) ||
 		on_list(of->cipher_suites, "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256") ||
 		on_list(of->cipher_suites, "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"))
 		return true;
@@ -180,7 +176,7 @@ tls_warn(const Config *of)
 			log_warn("ignoring automatic TLS since certs given", LOG_TEXT("for", flags[k].kind));
 		for (int i = 0; i < count; i++)
 		{
-			if (has_tls(&urls[i]))
+			if (config_url_has_tls(&urls[i]))
 				continue;
 			if (*flags[k].cert_file != '\0')
 				log_warn("scheme is HTTP while key and cert files are present; ignoring key and "

@@ -67,6 +67,13 @@ typedef struct ConfigUrl
 	char port[8];               /* decimal; "" for unix */
 } ConfigUrl;
 
+/* https or unixs */
+static inline bool
+config_url_has_tls(const ConfigUrl *url)
+{
+	return url->scheme[strlen(url->scheme) - 1] == 's';
+}
+
 /*
  * Takes a comma-separated list apart, doubles left out, order kept.  Returns how many there are, or
  * -1 if one of them is no URL as etcd wants them or there are more than max.  All lists in config

@@ -48,7 +48,7 @@ RUSD_PARAM_INT(heartbeat_interval, "heartbeat-interval", UINT, 100, 0, INT64_MAX
 RUSD_PARAM_INT(election_timeout, "election-timeout", UINT, 1000, 0, INT64_MAX, HONOURED, FIXED, "Milliseconds without a leader before an election; at least 5 heartbeats, at most 50000.", "")
 RUSD_PARAM_BOOL(initial_election_tick_advance, "initial-election-tick-advance", true, NOT_YET, FIXED, "Shorten the first election after a start.", "")
 RUSD_PARAM_TEXT(listen_peer_urls, "listen-peer-urls", URLS, "http://localhost:2380", "", HONOURED, FIXED, "URLs to listen on for other members.", "")
-RUSD_PARAM_TEXT(listen_client_urls, "listen-client-urls", URLS, "http://localhost:2379", "", HONOURED, FIXED, "URLs to listen on for clients; hosts are IP addresses or localhost.", "")
+RUSD_PARAM_TEXT(listen_client_urls, "listen-client-urls", URLS, "http://localhost:2379", "", HONOURED, FIXED, "URLs to listen on for clients; hosts are IP addresses or localhost, or unix:// and the path of a socket.", "")
 RUSD_PARAM_TEXT(listen_client_http_urls, "listen-client-http-urls", URLS, "", "", NOT_YET, FIXED, "URLs that serve HTTP/1.1 alone; those above then serve gRPC alone.", "HTTP is served on the client URLs")
 RUSD_PARAM_INT(max_snapshots, "max-snapshots", UINT, 5, 0, INT64_MAX, WARNED, FIXED, "Snapshot files that etcd keeps.", "there are no snapshot files: the two copies of the control record stand for the last two checkpoints")
 RUSD_PARAM_INT(max_wals, "max-wals", UINT, 5, 0, INT64_MAX, WARNED, FIXED, "Log files that etcd keeps.", "log segments are kept while they are needed, and longer by --wal-keep-size and --wal-keep-all")

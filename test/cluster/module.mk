@@ -34,10 +34,13 @@ check-histories-long:
 CHECK_TARGETS += check-histories
 CHECK_LONG_TARGETS += check-histories-long
 
+check-tls: $(BUILD)/rusd
+	@test/run-tap $(if $(V),-v) "test/cluster/tls.py --server $(BUILD)/rusd"
+
 check-crash-long:
 	+@$(MAKE) --no-print-directory check-crash ROUNDS=1000
 check-backends-long:
 	+@$(MAKE) --no-print-directory check-backends KILLS=10000
-.PHONY: check-crash check-backends check-processes check-crash-long check-backends-long
-CHECK_TARGETS += check-crash check-backends check-processes
+.PHONY: check-tls check-crash check-backends check-processes check-crash-long check-backends-long
+CHECK_TARGETS += check-tls check-crash check-backends check-processes
 CHECK_LONG_TARGETS += check-crash-long check-backends-long

@@ -27,15 +27,31 @@ class Authority:
     def path(self, name):
         return os.path.join(self.directory, name)
 
-    def issue(self, name, ip=None, dns=None, days=1):
-        """(certificate, key) with the common name, and the address and host name in the extension."""
+    def issue(self, name, ip=None, dns=None, days=1, use="serverAuth,clientAuth"):
+        """(certificate, key) with the common name, and the address and host name in the extension.  days -1: expired."""
         cert, key, request, extensions = [self.path("%s-%s.%s" % (self.name, name, x)) for x in ("crt", "key", "csr", "ext")]
         names = ["IP:" + ip] if ip else []
         names += ["DNS:" + dns] if dns else []
         with open(extensions, "w") as f:
-            f.write("keyUsage=digitalSignature\nextendedKeyUsage=serverAuth,clientAuth\n")
+            f.write("keyUsage=digitalSignature\nextendedKeyUsage=%s\n" % use)
             if names:
                 f.write("subjectAltName=%s\n" % ",".join(names))
         openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=" + name, "-keyout", key, "-out", request)
         openssl("x509", "-req", "-in", request, "-CA", self.cert, "-CAkey", self.key, "-CAcreateserial", "-days", str(days), "-extfile", extensions, "-out", cert)
         return cert, key
+
+    def revoke(self, *certificates):
+        """Writes the list of these (and no others) that are revoked, by a rename; its path."""
+        database, config, path = self.path("index.txt"), self.path("ca.cnf"), self.path(self.name + ".crl")
+        open(database, "w").close()
+        with open(self.path("crlnumber"), "a") as f:
+            if f.tell() == 0:
+                f.write("01\n")
+        with open(config, "w") as f:
+            f.write("[ca]\ndefault_ca=a\n[a]\ndatabase=%s\ncrlnumber=%s\ndefault_md=sha256\ndefault_crl_days=2\n" % (database, self.path("crlnumber")))
+        words = ("ca", "-config", config, "-cert", self.cert, "-keyfile", self.key)
+        for certificate in certificates:
+            openssl(*words, "-revoke", certificate)
+        openssl(*words, "-gencrl", "-out", path + ".new")
+        os.rename(path + ".new", path)
+        return path

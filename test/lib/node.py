@@ -14,6 +14,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -88,11 +89,12 @@ def alive(pid):
 
 
 class Node:
-    """One server.  program is the path of rusd or etcd; flags come after those that place it."""
+    """One server.  program is the path of rusd or etcd; flags come after those that place it.  tls: a Tls, by which it is reached at an https URL
+    (its own certificate is among the flags)."""
 
-    def __init__(self, program, flags=(), environment=None, directory=None, start=True, ports=None):
+    def __init__(self, program, flags=(), environment=None, directory=None, start=True, ports=None, tls=None):
         self.program = os.path.abspath(program) if os.sep in program else program
-        self.flags, self.environment = list(flags), dict(environment or {})
+        self.flags, self.environment, self.tls = list(flags), dict(environment or {}), tls
         self.made = directory is None
         self.directory = directory or tempfile.mkdtemp(prefix="rusd-test.")
         self.data = os.path.join(self.directory, "data")
@@ -134,7 +136,7 @@ class Node:
             print("#   " + line[:400])
 
     def argv(self):
-        client, peer = "http://127.0.0.1:%d" % self.client, "http://127.0.0.1:%d" % self.peer
+        client, peer = "http%s://127.0.0.1:%d" % ("s" if self.tls else "", self.client), "http://127.0.0.1:%d" % self.peer
         return [self.program, "--data-dir", self.data, "--listen-client-urls", client, "--advertise-client-urls", client,
                 "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default=" + peer] + self.flags
 
@@ -212,7 +214,10 @@ class Node:
         return any(text in line for line in self.log())
 
     def get(self, path, timeout=PATIENCE):
-        c = http.client.HTTPConnection("127.0.0.1", self.client, timeout=timeout)
+        if self.tls:
+            c = http.client.HTTPSConnection("127.0.0.1", self.client, timeout=timeout, context=self.tls.context())
+        else:
+            c = http.client.HTTPConnection("127.0.0.1", self.client, timeout=timeout)
         try:
             c.request("GET", path)
             answer = c.getresponse()
@@ -314,17 +319,49 @@ def check(condition, text):
 
 # ---- a client ----
 
+class Tls:
+    """What a client has to show and whom it trusts: paths of PEM files; authority None: anybody."""
+
+    def __init__(self, authority=None, cert=None, key=None):
+        self.authority, self.cert, self.key = authority, cert, key
+
+    def context(self):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if self.authority:
+            context.load_verify_locations(self.authority)
+        else:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        if self.cert:
+            context.load_cert_chain(self.cert, self.key)
+        return context
+
+    def credentials(self):
+        import grpc
+
+        def content(path):
+            if path is None:
+                return None
+            with open(path, "rb") as f:
+                return f.read()
+        return grpc.ssl_channel_credentials(content(self.authority), content(self.key), content(self.cert))
+
+
+
 class Client:
     """gRPC over one connection of its own; messages are made from test/conformance/etcd-fields.tsv."""
 
-    def __init__(self, endpoint):
+    def __init__(self, endpoint, tls=None):
         import grpc
         import vectors
         self.grpc, self.vectors = grpc, vectors
-        self.channel = grpc.insecure_channel(endpoint, options=[
+        options = [
             ("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1), ("grpc.enable_retries", 0),
             ("grpc.use_local_subchannel_pool", 1), ("grpc.initial_reconnect_backoff_ms", 20), ("grpc.min_reconnect_backoff_ms", 2000),
-            ("grpc.max_reconnect_backoff_ms", 200)])
+            ("grpc.max_reconnect_backoff_ms", 200)]
+        if tls:
+            self.channel = grpc.secure_channel(endpoint, tls.credentials(), options=options)
+        else:
+            self.channel = grpc.insecure_channel(endpoint, options=options)
         self.stubs = {}
 
     def message(self, name, **fields):

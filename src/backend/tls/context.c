@@ -39,6 +39,7 @@ tls_context_create(const TlsOptions *options, TlsContext **result, char *message
 	TlsContext *context = calloc(1, sizeof(TlsContext));
 	Status status;
 
+	tls_set_up_memory();
 	*result = NULL;
 	*message = '\0';
 	if (context == NULL)

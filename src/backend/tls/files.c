@@ -10,6 +10,7 @@
 #include "rusd.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,6 +20,12 @@
 
 #define FILE_MAX_BYTES (64 * 1024 * 1024)
 
+/* While a key is parsed: OpenSSL frees pieces of it that it has not erased. */
+static bool erasing;
+
+static void *take_memory(size_t size, const char *file, int line);
+static void *resize_memory(void *memory, size_t size, const char *file, int line);
+static void give_memory(void *memory, const char *file, int line);
 static BIO *read_file(const char *path, uint8_t **bytes, size_t *length, char *message,
 					  size_t size);
 static void forget_file(BIO *bio, uint8_t *bytes, size_t length);
@@ -26,6 +33,13 @@ static bool fill(int file, uint8_t *bytes, size_t length);
 static bool end_of_pem(void);
 static Status refuse_file(const char *path, const char *why, char *message, size_t size);
 static int no_password(char *buffer, int size, int writing, void *arg);
+
+void
+tls_set_up_memory(void)
+{
+	/* Refused once something is allocated: then it was set up before. */
+	(void) CRYPTO_set_mem_functions(take_memory, resize_memory, give_memory);
+}
 
 const char *
 tls_library_error(void)
@@ -83,12 +97,12 @@ tls_load_key(const char *path, EVP_PKEY **result, char *message, size_t size)
 	if (bio == NULL)
 		return RUSD_IO;
 	ERR_clear_error();
+	erasing = true;
 	*result = PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
+	erasing = false;
 	forget_file(bio, bytes, length);
 	if (*result == NULL)
-		return refuse_file(path,
-						   end_of_pem() ? "no key in PEM form is in it"
-										: "its key cannot be read; a key must not be encrypted",
+		return refuse_file(path, "there is no key in it that can be read: PEM, not encrypted",
 						   message, size);
 	return RUSD_OK;
 }
@@ -222,6 +236,40 @@ refuse_file(const char *path, const char *why, char *message, size_t size)
 	ERR_clear_error();
 	snprintf(message, size, "%s: %s", path, why);
 	return RUSD_INVALID;
+}
+
+static void *
+take_memory(size_t size, const char *file, int line)
+{
+	(void) file;
+	(void) line;
+	return malloc(size);
+}
+
+static void *
+resize_memory(void *memory, size_t size, const char *file, int line)
+{
+	void *other;
+
+	if (!erasing || memory == NULL)
+		return realloc(memory, size);
+	other = malloc(size);
+	if (other != NULL)
+	{
+		memcpy(other, memory, Min(size, malloc_usable_size(memory)));
+		give_memory(memory, file, line);
+	}
+	return other;
+}
+
+static void
+give_memory(void *memory, const char *file, int line)
+{
+	(void) file;
+	(void) line;
+	if (erasing && memory != NULL)
+		OPENSSL_cleanse(memory, malloc_usable_size(memory));
+	free(memory);
 }
 
 /* OpenSSL would ask at the terminal. */

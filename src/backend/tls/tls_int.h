@@ -36,6 +36,8 @@ must_check extern Status tls_load_key(const char *path, EVP_PKEY **result, char 
 /* Lists that are sorted, for the first look-up would sort them in every process. */
 must_check extern Status tls_load_crls(const char *path, STACK_OF(X509_CRL) * *result,
 									   char *message, size_t size);
+/* Before anything else of OpenSSL, so that what it frees of keys can be erased. */
+extern void tls_set_up_memory(void);
 /* The reason of the oldest error of OpenSSL's queue, which is emptied. */
 extern const char *tls_library_error(void);
 

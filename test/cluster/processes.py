@@ -8,6 +8,7 @@ test/cluster/processes.py
 import argparse
 import os
 import signal
+import subprocess
 import sys
 import time
 
@@ -117,7 +118,6 @@ def ends_by_signal(program, number, wanted):
 
 def status_in_a_shell(program):
     """What a shell sees of SIGTERM: 143."""
-    import subprocess
     with Node(program, QUIET, start=False) as server:
         # the shell starts the node, hands out its id, and says how it ended
         shell = subprocess.Popen(["sh", "-c", '"$@" 2>"$LOG" & echo $!; wait $!; echo $?', "sh"] + server.argv(), stdout=subprocess.PIPE, text=True,
@@ -152,6 +152,28 @@ def requests_in_flight_finish(program):
         client.close()
 
 
+def log_that_nobody_reads(program):
+    """Standard error is a pipe, which is full soon: every write is told of, and some backends are killed."""
+    with Node(program, ["--warning-apply-duration=1ns"], start=False) as server:
+        ours, theirs = os.pipe()
+        try:
+            server.process = subprocess.Popen(server.argv(), stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs)
+            server.wait_ready()
+            for i in range(10):
+                client = Client(server.endpoint)
+                for n in range(60):
+                    client.put(b"%d" % n, b"x", timeout=SOON)
+                for pid in server.of_kind("backend"):
+                    os.kill(pid, signal.SIGKILL)
+                client.close()
+            os.kill(server.of_kind("walwriter")[0], signal.SIGKILL)
+            put_and_get(server, b"after", b"1")
+            check(server.stop() == -signal.SIGTERM, "it did not end as it should")
+        finally:
+            os.close(ours)
+            os.close(theirs)
+
+
 def foreign_directories(program):
     """A directory of etcd's is refused, and says so."""
     with Node(program, QUIET, start=False) as server:
@@ -180,6 +202,7 @@ def main():
               ("SIGQUIT ends at once", ends_by_signal, signal.SIGQUIT, 2),
               ("a shell sees status 143 after SIGTERM", status_in_a_shell),
               ("writes in flight at SIGTERM are answered truly", requests_in_flight_finish),
+              ("a log that nobody reads holds nobody up", log_that_nobody_reads),
               ("a directory of etcd's is refused", foreign_directories)]
     for name, function, *arguments in tests:
         if args.k in name:

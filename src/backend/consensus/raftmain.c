@@ -49,7 +49,6 @@ raft_main(void)
 	Carrier *carrier;
 	Status status;
 
-	log_set_nonblocking(true);
 	status = carrier_create(my_shm, options.request_max, &carrier);
 	if (status == RUSD_OK)
 	{

@@ -119,6 +119,8 @@ process_begin(ProcKind kind, uint32_t slot, uint32_t generation, pid_t parent)
 		my_shm->memfd = -1;
 	}
 	log_set_process(process_kind_title(kind));
+	/* A backend that waits to be heard keeps its own client waiting, any other all of them. */
+	log_set_nonblocking(kind != PROC_BACKEND);
 	process_title("%s", process_kind_title(kind));
 }
 

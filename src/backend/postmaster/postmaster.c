@@ -144,6 +144,8 @@ postmaster_main(void)
 	process_title("postmaster");
 	if (!make_shared_memory() || !child_start(node.shm, CHILD_STARTUP, UINT32_MAX, NULL))
 		return 1;
+	/* Until here whoever started us may be waited for, so that he learns why it failed. */
+	log_set_nonblocking(true);
 	enter(NODE_STARTUP, 0);
 	while (advance())
 		wait_for_events(&while_waiting);

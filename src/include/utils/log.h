@@ -103,6 +103,7 @@ extern void log_reopen(void);
 extern Status log_set_level(const char *level);
 /* What the lines say of this process: its kind.  After each fork. */
 extern void log_set_process(const char *kind);
+/* For this process, and those that it forks until they say otherwise: all but backends, once the node starts. */
 extern void log_set_nonblocking(bool nonblocking);
 /* Lines that this process dropped and has not yet told of. */
 extern uint64_t log_dropped(void);

@@ -12,7 +12,9 @@
 #include "activity/metrics.h"
 #include "activity/procinfo.h"
 #include "ipc/slot.h"
+#include "port/clock.h"
 #include "rpc/methods.h"
+#include "utils/config.h"
 
 #include "cmocka_all.h"
 
@@ -39,6 +41,9 @@ setup(void **state)
 	(void) state;
 	assert_int_equal(shm_create(&layout, false, &shm), RUSD_OK);
 	shm_control_write(shm, &control);
+	config.election_timeout = 1000;
+	atomic_store(&shm->control->loop_ns,
+				 clock_os.monotonic_ns(&clock_os) + UINT64_C(3600000000000));
 	shm_root_write(shm, &root);
 	return 0;
 }
@@ -159,6 +164,10 @@ test_gauges(void **state)
 	expect("etcd_debugging_mvcc_compact_revision", 3);
 	expect("etcd_debugging_mvcc_keys_total", 12);
 	expect("etcd_server_has_leader", 1);
+	/* Raft stands still: its word is too old. */
+	atomic_store(&shm->control->loop_ns, 1);
+	scrape();
+	expect("etcd_server_has_leader", 0);
 	expect("etcd_server_is_leader", 1);
 	expect("etcd_server_proposals_committed_total", 7);
 	expect("etcd_server_proposals_pending", 2);

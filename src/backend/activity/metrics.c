@@ -16,6 +16,8 @@
 #include "activity/metrics.h"
 #include "activity/procinfo.h"
 #include "pagecache/page.h"
+#include "port/clock.h"
+#include "utils/config.h"
 
 typedef struct Text
 {
@@ -191,6 +193,15 @@ add_ills(Text *text, uint64_t ills)
 	add(text, "rusd_ill{work=\"page-reads\"} %d\n", (ills & ILL_PAGES) != 0);
 }
 
+/* As /health sees it: what a raft that stands still said of a leader counts no more. */
+static bool
+leader_is_known(const Shm *shm, const ControlState *control)
+{
+	return control->leader_id != 0 &&
+		   shm_control_is_fresh(shm, clock_os.monotonic_ns(&clock_os),
+								(uint64_t) config.election_timeout * 1000000);
+}
+
 static void
 add_member(Text *text, const Shm *shm, const ControlState *control, const MetricsOfStore *store)
 {
@@ -199,7 +210,8 @@ add_member(Text *text, const Shm *shm, const ControlState *control, const Metric
 
 	add_versions(text, control, store->cluster_version);
 	add_gauge(text, "etcd_server_has_leader",
-			  "Whether or not a leader exists. 1 is existence, 0 is not.", control->leader_id != 0);
+			  "Whether or not a leader exists. 1 is existence, 0 is not.",
+			  leader_is_known(shm, control));
 	add_gauge(text, "etcd_server_is_leader",
 			  "Whether or not this member is a leader. 1 if is, 0 otherwise.",
 			  control->role == ROLE_LEADER);

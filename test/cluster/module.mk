@@ -25,6 +25,11 @@ check-processes: $(BUILD)/rusd $(BUILD)/rusd_waldump $(BUILD)/rusdctl
 		"test/cluster/unix.py --server $(BUILD)/rusd --ctl $(BUILD)/rusdctl" "test/cluster/membership.py --server $(BUILD)/rusd" \
 		"test/cluster/waldump.py --server $(BUILD)/rusd --waldump $(BUILD)/rusd_waldump"
 
+check-members: $(BUILD)/rusd
+	@test/run-tap $(if $(V),-v) "test/cluster/members.py --server $(BUILD)/rusd"
+.PHONY: check-members
+CHECK_TARGETS += check-members
+
 # The checkers of histories that chaos.py believes.
 check-histories:
 	@test/run-tap $(if $(V),-v) "test/cluster/checkers.py $(seed)"

@@ -33,6 +33,8 @@ typedef struct Acceptor
 	PeerWire wire;
 	PeerHello hello;
 	bool is_accepted;
+	bool serves;       /* it wants the state of this member, */
+	bool has_received; /* and has got it */
 	bool has_ended;
 	ProposalWriter writer;
 } Acceptor;
@@ -67,9 +69,6 @@ peer_accept_main(const Connection *connection)
 			&acceptor.wire.link) != RUSD_OK)
 		_exit(1);
 	proposal_writer_init(&acceptor.writer, my_shm, my_slot);
-	/* What came with the end of the handshake wakes nobody. */
-	if (acceptor.wire.stream.pending)
-		peer_wire_receive(&acceptor.wire, clock_os.monotonic_ns(&clock_os));
 	run(&acceptor);
 	_exit(0);
 }
@@ -125,7 +124,8 @@ on_open(void *arg, const char *path, const NetLinkField *fields, uint32_t count)
 	bool is_control = strcmp(path, PEER_PATH_CONTROL) == 0;
 	const char *why;
 
-	if (!is_control && strcmp(path, PEER_PATH_ENTRIES) != 0)
+	acceptor->serves = strcmp(path, PEER_PATH_SNAPSHOT) == 0;
+	if (!is_control && !acceptor->serves && strcmp(path, PEER_PATH_ENTRIES) != 0)
 	{
 		refuse(acceptor, CODE_UNIMPLEMENTED, "there is no such method for members");
 		return;
@@ -142,12 +142,14 @@ on_open(void *arg, const char *path, const NetLinkField *fields, uint32_t count)
 		return;
 	}
 	acceptor->is_accepted = true;
+	net_link_accept(acceptor->wire.link, NULL, 0);
+	if (acceptor->serves)
+		return;
 	memcpy(my_area->link_urls, hello->urls, LINK_URLS_BYTES);
 	atomic_store_explicit(&my_area->link_member, hello->from, memory_order_release);
 	snprintf(my_area->what, sizeof(my_area->what), "%s from %" PRIx64,
 			 is_control ? "control" : "entries", hello->from);
 	process_title("peer %s", my_area->what);
-	net_link_accept(acceptor->wire.link, NULL, 0);
 	/* There may be no link back yet. */
 	(void) kill(getppid(), SIGCHLD);
 }
@@ -178,7 +180,8 @@ on_message(void *arg, const uint8_t *data, size_t length)
 	Acceptor *acceptor = arg;
 	const PeerFrame *frame = (const PeerFrame *) (const void *) data;
 
-	if (acceptor->wire.is_lost || !acceptor->is_accepted)
+	acceptor->has_received = acceptor->serves;
+	if (acceptor->wire.is_lost || !acceptor->is_accepted || acceptor->serves)
 		return;
 	if (peer_frame_unseal(data, length) != RUSD_OK || frame->kind >= PEER_KIND_COUNT ||
 		frame->from != acceptor->hello.from || frame->to != acceptor->hello.to)
@@ -221,18 +224,17 @@ run(Acceptor *acceptor)
 	{
 		bool is_blocked = peer_wire_flush(wire);
 		uint64_t now = clock_os.monotonic_ns(&clock_os);
-		int happened;
 
 		/* A refusal is sent before the end. */
 		if (wire->is_lost || (acceptor->has_ended && !is_blocked) || is_silent(acceptor, now))
 			break;
-		happened = latch_wait_socket(my_latch, wire->socket,
-									 WAIT_READABLE | (is_blocked ? WAIT_WRITABLE : 0), SLEEP_MS,
-									 WAIT_EVENT_PEER_RECEIVE);
-		latch_reset(my_latch);
-		if (happened & WAIT_READABLE)
-			peer_wire_receive(wire, clock_os.monotonic_ns(&clock_os));
+		peer_wire_wait(wire, is_blocked, SLEEP_MS, WAIT_EVENT_PEER_RECEIVE);
 		proposal_wake(&acceptor->writer);
+		if (acceptor->serves && acceptor->is_accepted)
+		{
+			peer_serve(wire, acceptor->hello.from, &acceptor->has_received, &acceptor->has_ended);
+			return;
+		}
 	}
 	if (acceptor->is_accepted && !stop_requested)
 		log_info("a member's connection has ended", LOG_ID("remote-peer-id", acceptor->hello.from),

@@ -7,13 +7,16 @@
 #include "rusd.h"
 
 #include <netdb.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "ipc/slot.h"
 #include "peer_int.h"
 #include "store/store.h"
+#include "tls/contexts.h"
 #include "utils/config.h"
+#include "wal/recovery.h"
 
 /* ---- where it is -------------------------------------------------------------------------------- */
 
@@ -71,8 +74,8 @@ urls_it_said(const Shm *shm, uint64_t member_id, char urls[LINK_URLS_BYTES])
 	return RUSD_NOT_FOUND;
 }
 
-Status
-peer_find_urls(PageAccess *access, uint64_t member_id, char urls[LINK_URLS_BYTES])
+static Status
+find_urls(PageAccess *access, uint64_t member_id, char urls[LINK_URLS_BYTES])
 {
 	if (urls_in_store(access, member_id, urls) == RUSD_OK)
 		return RUSD_OK;
@@ -130,22 +133,20 @@ connect_address(const struct addrinfo *address, int timeout_ms, const char **err
 	return -1;
 }
 
-int
-peer_dial(const char *urls, uint32_t number, int timeout_ms, char authority[320],
-		  const char **error)
+static int
+dial(const char *urls, uint32_t number, int timeout_ms, ConfigUrl *url, const char **error)
 {
 	ConfigUrl list[CONFIG_URLS_MAX];
 	int count = config_urls(urls, list, CONFIG_URLS_MAX);
 	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
 	struct addrinfo *found;
-	const ConfigUrl *url;
 	int file = -1;
 	int problem;
 
 	*error = "no URL that can be used";
 	if (count <= 0)
 		return -1;
-	url = &list[number % (uint32_t) count];
+	*url = list[number % (uint32_t) count];
 	/* No host is loopback: on a machine without a hosts file too. */
 	problem = getaddrinfo(strcmp(url->host, "localhost") == 0 ? NULL : url->host, url->port, &hints,
 						  &found);
@@ -157,7 +158,86 @@ peer_dial(const char *urls, uint32_t number, int timeout_ms, char authority[320]
 	for (const struct addrinfo *at = found; at != NULL && file < 0; at = at->ai_next)
 		file = connect_address(at, timeout_ms, error);
 	freeaddrinfo(found);
-	snprintf(authority, 320, strchr(url->host, ':') != NULL ? "[%s]:%s" : "%s:%s", url->host,
-			 url->port);
 	return file;
+}
+
+static void
+own_urls(char urls[LINK_URLS_BYTES], PageAccess *access)
+{
+	/* Before this member is in the store, and for one that only has just joined. */
+	if (find_urls(access, my_shm->recovered->member_id, urls) != RUSD_OK)
+		snprintf(urls, LINK_URLS_BYTES, "%s", config.initial_advertise_peer_urls);
+}
+
+/* RUSD_OK: TLS, or none where the URL says so. */
+static Status
+secure(Stream *stream, int socket, const ConfigUrl *url, const char **error)
+{
+	uint64_t end = clock_os.monotonic_ns(&clock_os) + TLS_HANDSHAKE_NS;
+	Status status;
+
+	stream_plain(stream, socket);
+	if (strcmp(url->scheme, "https") != 0)
+		return RUSD_OK;
+	/* Files may have changed since the last connection. */
+	(void) tls_contexts_look();
+	*error = "this member has no certificates for connections to other members";
+	if (tls_contexts_get(TLS_TO_PEERS) == NULL)
+		return RUSD_INVALID;
+	status = tls_connect(stream, tls_contexts_get(TLS_TO_PEERS), socket, url->host);
+	while (status == RUSD_OK && (status = stream_handshake(stream)) == RUSD_AGAIN)
+	{
+		uint64_t now = clock_os.monotonic_ns(&clock_os);
+
+		if (now >= end || stop_requested)
+			break;
+		latch_reset(my_latch);
+		(void) latch_wait_socket(my_latch, socket, stream->read_waits,
+								 (int) ((end - now) / NS_PER_MS) + 1, WAIT_EVENT_HANDSHAKE);
+		status = RUSD_OK;
+	}
+	*error = stream->error[0] != '\0' ? stream->error : "the handshake did not end in time";
+	return status;
+}
+
+Status
+peer_connect(PageAccess *access, uint64_t to, uint32_t attempt, const char *path,
+			 const NetLinkHandlers *handlers, uint32_t message_max, PeerWire *wire,
+			 const char **error)
+{
+	static PeerHelloText hello;
+	static char urls[LINK_URLS_BYTES];
+	int64_t timeout_ms = Max(config.raft_write_timeout / (int64_t) NS_PER_MS, 1);
+	char authority[320];
+	ConfigUrl url;
+	Status status;
+
+	*error = "its URLs are not known";
+	if (find_urls(access, to, urls) != RUSD_OK)
+		return RUSD_NOT_FOUND;
+	wire->socket = dial(urls, attempt, (int) Min(timeout_ms, INT_MAX), &url, error);
+	if (wire->socket < 0)
+		return RUSD_IO;
+	peer_wire_set_up(wire->socket);
+	status = secure(&wire->stream, wire->socket, &url, error);
+	if (status != RUSD_OK)
+		return status;
+	snprintf(authority, sizeof(authority), strchr(url.host, ':') != NULL ? "[%s]:%s" : "%s:%s",
+			 url.host, url.port);
+	own_urls(urls, access);
+	peer_hello_make(&hello, to, urls);
+	*error = "no memory";
+	return net_link_dial(authority, path, hello.fields, lengthof(hello.fields), handlers,
+						 message_max, &wire->link);
+}
+
+uint32_t
+peer_jitter(uint32_t ms)
+{
+	uint32_t random = 0;
+
+	/* Without a random number all wait equally long. */
+	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random))
+		return ms;
+	return ms / 2 + random % (ms / 2 + 1);
 }

@@ -6,6 +6,8 @@
  *	  held.c	messages that wait for a flush
  *	  entries.c	the entries of an APPEND, from the log
  *	  accept.c	a link that another member has made: messages from the wire to raft
+ *	  serve.c	sends the state of this member to another
+ *	  fetch.c	fetches the state of another member
  *	  hello.c	what is said at the beginning of a link
  *	  dial.c	finds and connects another member
  *	  wire.c	bytes between a NetLink and its socket
@@ -23,6 +25,8 @@
 #include "wal/wal.h"
 
 #define NS_PER_MS UINT64_C(1000000)
+/* Of a state that is sent; a message each. */
+#define PEER_CHUNK_BYTES (256 * 1024)
 
 /* ---- wire.c: a connection ---- */
 typedef struct PeerWire
@@ -36,10 +40,15 @@ typedef struct PeerWire
 } PeerWire;
 
 extern void peer_wire_set_up(int socket);
-/* Reads what there is, once; the link's handlers are called. */
-extern void peer_wire_receive(PeerWire *wire, uint64_t now_ns);
+/* Sleeps until the latch is set or something comes, which is read: the link's handlers are called.  Resets the latch.  is_blocked: or
+ * until the socket takes more. */
+extern void peer_wire_wait(PeerWire *wire, bool is_blocked, int limit_ms, WaitEvent event);
 /* Writes until nothing is left or the socket takes no more; true: something is left. */
 extern bool peer_wire_flush(PeerWire *wire);
+/* Asks the other side for a sign of life when there was none for a while; true: it has not answered, and is not there. */
+extern bool peer_wire_is_silent(PeerWire *wire, uint64_t now_ns);
+/* How long to sleep at most, so that peer_wire_is_silent is called in time. */
+#define PEER_WIRE_SLEEP_MS 1000
 extern void peer_wire_close(PeerWire *wire);
 
 /* ---- hello.c ---- */
@@ -71,15 +80,17 @@ extern Status peer_hello_read(const NetLinkField *fields, uint32_t count, PeerHe
 extern const char *peer_hello_refusal(const PeerHello *hello);
 
 /* ---- dial.c ---- */
-/* The member's peer URLs, separated by commas: as the store has them, else as it has said itself when it made a link to this member.
- * RUSD_NOT_FOUND: neither is known yet. */
-extern Status peer_find_urls(PageAccess *access, uint64_t member_id, char urls[LINK_URLS_BYTES]);
 /*
- * Connects to one of the URLs, beginning with the one of that number; waits no longer than timeout_ms for each address.  The socket, or
- * -1 with the reason in error.  authority: host and port.
+ * Connects to a member, by the peer URL whose turn it is with that attempt, and opens the stream, whose answer comes to
+ * handlers.  Takes no longer than --raft-write-timeout for each address.  RUSD_NOT_FOUND: no URL is known, neither from the store nor from
+ * the member itself, when it made a link to this one.  RUSD_IO, RUSD_NO_MEMORY: *error says why; *wire is to be closed in any
+ * case.
  */
-extern int peer_dial(const char *urls, uint32_t number, int timeout_ms, char authority[320],
-					 const char **error);
+extern Status peer_connect(PageAccess *access, uint64_t to, uint32_t attempt, const char *path,
+						   const NetLinkHandlers *handlers, uint32_t message_max, PeerWire *wire,
+						   const char **error);
+/* Between half of ms and all of it, never twice the same for long: for pauses. */
+extern uint32_t peer_jitter(uint32_t ms);
 
 /* ---- entries.c ---- */
 typedef struct PeerEntries PeerEntries;
@@ -102,5 +113,13 @@ extern void peer_held_add(PeerHeld *held, uint64_t depends_on, const uint8_t *by
 extern const uint8_t *peer_held_next(PeerHeld *held, uint64_t flushed, uint32_t *length);
 extern bool peer_held_is_empty(const PeerHeld *held);
 extern void peer_held_clear(PeerHeld *held);
+
+/* ---- serve.c ---- */
+/* Sends the state of this member by a stream that was accepted; received: set by on_message when the other side says that it
+ * has all of it.  Returns when it is over; raft is told what became of it. */
+extern void peer_serve(PeerWire *wire, uint64_t to, const bool *received, const bool *has_ended);
+
+/* A report to raft, by the ring of this process. */
+extern void peer_report(const PeerFrame *report, Bytes body);
 
 #endif /* PEER_INT_H */

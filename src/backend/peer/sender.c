@@ -10,24 +10,21 @@
  */
 #include "rusd.h"
 
-#include <fcntl.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "ipc/link.h"
-#include "ipc/ring.h"
 #include "peer/peer.h"
 #include "peer_int.h"
 #include "utils/config.h"
 #include "utils/log.h"
-#include "wal/recovery.h"
 
 /* No more is taken from raft while so much is unsent. */
 #define UNSENT_MAX (4 * 1024 * 1024)
 #define RETRY_FIRST_MS 20
 #define RETRY_MAX_MS 1000
 #define URLS_POLL_MS 20
-#define PING_NS (UINT64_C(1000) * NS_PER_MS)
+/* Nothing comes. */
+#define MESSAGE_MAX 4096
 /* So long nothing new is logged of a member that cannot be reached. */
 #define TELL_NS (UINT64_C(30000) * NS_PER_MS)
 
@@ -39,8 +36,6 @@ typedef struct Sender
 	PeerEntries *entries;
 	PeerHeld *held;
 	PageAccess access;
-	ProposalWriter writer;
-	uint64_t random;
 	bool is_open; /* the other side has accepted */
 	bool has_ended;
 	char reason[256]; /* why it has */
@@ -89,14 +84,12 @@ set_up(Sender *sender)
 	sender->kind = (LinkKind) atomic_load_explicit(&head->link, memory_order_relaxed);
 	sender->wire.socket = -1;
 	sender->retry_ms = RETRY_FIRST_MS;
-	if (shm_restrict_sender(my_shm, my_slot) != RUSD_OK ||
-		getrandom(&sender->random, sizeof(sender->random), 0) != sizeof(sender->random))
+	if (shm_restrict_sender(my_shm, my_slot) != RUSD_OK)
 		_exit(1);
 	sender->access =
 		(PageAccess){.shm = my_shm, .area = my_area, .slot = my_slot, .wait = page_wait_latch};
 	sender->entries = peer_entries_create(my_shm, my_fs);
 	sender->held = peer_held_create();
-	proposal_writer_init(&sender->writer, my_shm, my_slot);
 	process_title("peer %s to %" PRIx64, sender->kind == LINK_CONTROL ? "control" : "entries",
 				  sender->to);
 	snprintf(my_area->what, sizeof(my_area->what), "%s to %" PRIx64,
@@ -210,8 +203,6 @@ on_open(void *arg, const char *path, const NetLinkField *fields, uint32_t count)
 {
 	Sender *sender = arg;
 	PeerFrame report = {.kind = LINK_REPORT_UP, .length = sizeof(report)};
-	ProposalPiece piece = {.total_length = sizeof(report)};
-	uint32_t offset = 0;
 
 	(void) path;
 	(void) fields;
@@ -222,9 +213,7 @@ on_open(void *arg, const char *path, const NetLinkField *fields, uint32_t count)
 	atomic_store_explicit(&my_area->link_up_ns, clock_os.monotonic_ns(&clock_os),
 						  memory_order_relaxed);
 	atomic_store_explicit(&my_area->link_is_up, 1, memory_order_release);
-	/* The ring is empty but for such reports: there is room. */
-	(void) proposal_put(&sender->writer, &piece, (const uint8_t *) &report, &offset);
-	proposal_wake(&sender->writer);
+	peer_report(&report, (Bytes){NULL, 0});
 	log_info("connected to a member", LOG_ID("remote-peer-id", sender->to),
 			 LOG_TEXT("link", sender->kind == LINK_CONTROL ? "control" : "entries"));
 }
@@ -263,15 +252,12 @@ tell_failure(Sender *sender, const char *reason)
 			 LOG_TEXT("error", reason));
 }
 
-/* Some time between half of ms and all of it; raft's messages are lost meanwhile. */
+/* raft's messages are lost meanwhile. */
 static void
 pause_for(Sender *sender, uint32_t ms)
 {
-	uint64_t end;
+	uint64_t end = clock_os.monotonic_ns(&clock_os) + peer_jitter(ms) * NS_PER_MS;
 
-	sender->random = sender->random * UINT64_C(6364136223846793005) + 1442695040888963407;
-	end = clock_os.monotonic_ns(&clock_os) +
-		  (ms / 2 + (sender->random >> 33) % (ms / 2 + 1)) * NS_PER_MS;
 	for (;;)
 	{
 		uint64_t now = clock_os.monotonic_ns(&clock_os);
@@ -284,68 +270,30 @@ pause_for(Sender *sender, uint32_t ms)
 	}
 }
 
-static void
-own_urls(char urls[LINK_URLS_BYTES], PageAccess *access)
-{
-	/* Before this member is in the store, and for one that only has just joined. */
-	if (peer_find_urls(access, my_shm->recovered->member_id, urls) != RUSD_OK)
-		snprintf(urls, LINK_URLS_BYTES, "%s", config.initial_advertise_peer_urls);
-}
-
 /* A connection on which the stream is about to be opened. */
 static bool
 connect_link(Sender *sender)
 {
-	static PeerHelloText hello;
-	static char urls[LINK_URLS_BYTES];
 	NetLinkHandlers handlers = {
 		.arg = sender, .on_open = on_open, .on_message = on_message, .on_end = on_end};
-	char authority[320];
+	const char *path = sender->kind == LINK_CONTROL ? PEER_PATH_CONTROL : PEER_PATH_ENTRIES;
 	const char *error;
-	int64_t timeout_ms = Max(config.raft_write_timeout / (int64_t) NS_PER_MS, 1);
+	Status status;
 
 	sender->is_open = sender->has_ended = false;
-	if (peer_find_urls(&sender->access, sender->to, urls) != RUSD_OK)
+	status = peer_connect(&sender->access, sender->to, sender->attempt++, path, &handlers,
+						  MESSAGE_MAX, &sender->wire, &error);
+	if (status == RUSD_OK)
+		return true;
+	if (status == RUSD_NOT_FOUND)
 	{
 		pause_for(sender, URLS_POLL_MS);
 		return false;
 	}
-	sender->wire.socket =
-		peer_dial(urls, sender->attempt++, (int) Min(timeout_ms, INT_MAX), authority, &error);
-	if (sender->wire.socket < 0)
-	{
-		tell_failure(sender, error);
-		pause_for(sender, sender->retry_ms);
-		sender->retry_ms = Min(sender->retry_ms * 2, RETRY_MAX_MS);
-		return false;
-	}
-	peer_wire_set_up(sender->wire.socket);
-	stream_plain(&sender->wire.stream, sender->wire.socket);
-	own_urls(urls, &sender->access);
-	peer_hello_make(&hello, sender->to, urls);
-	return net_link_dial(authority,
-						 sender->kind == LINK_CONTROL ? PEER_PATH_CONTROL : PEER_PATH_ENTRIES,
-						 hello.fields, lengthof(hello.fields), &handlers, 64 * 1024,
-						 &sender->wire.link) == RUSD_OK;
-}
-
-/* Nothing has come for so long although it was asked for. */
-static bool
-is_silent(const Sender *sender, uint64_t now_ns)
-{
-	return sender->wire.pinged_ns > sender->wire.heard_ns &&
-		   now_ns - sender->wire.pinged_ns > (uint64_t) Max(config.raft_write_timeout, 1);
-}
-
-static void
-ping(Sender *sender, uint64_t now_ns)
-{
-	PeerWire *wire = &sender->wire;
-
-	if (now_ns - wire->heard_ns < PING_NS || wire->pinged_ns > wire->heard_ns)
-		return;
-	net_link_ping(wire->link);
-	wire->pinged_ns = now_ns;
+	tell_failure(sender, error);
+	pause_for(sender, sender->retry_ms);
+	sender->retry_ms = Min(sender->retry_ms * 2, RETRY_MAX_MS);
+	return false;
 }
 
 static void
@@ -358,22 +306,16 @@ run_link(Sender *sender)
 	{
 		uint64_t now = clock_os.monotonic_ns(&clock_os);
 		bool is_blocked;
-		int happened;
 
-		ping(sender, now);
 		if (sender->is_open)
 			take_messages(sender);
 		else
 			drop_messages(sender);
 		is_blocked = peer_wire_flush(wire);
-		if (wire->is_lost || is_silent(sender, now))
+		if (wire->is_lost || peer_wire_is_silent(wire, now))
 			break;
-		happened = latch_wait_socket(
-			my_latch, wire->socket, WAIT_READABLE | (is_blocked ? WAIT_WRITABLE : 0),
-			wait_for_flush(sender) ? 0 : (int) (PING_NS / NS_PER_MS), WAIT_EVENT_PEER_SEND);
-		latch_reset(my_latch);
-		if (happened & WAIT_READABLE)
-			peer_wire_receive(wire, clock_os.monotonic_ns(&clock_os));
+		peer_wire_wait(wire, is_blocked, wait_for_flush(sender) ? 0 : PEER_WIRE_SLEEP_MS,
+					   WAIT_EVENT_PEER_SEND);
 	}
 	if (stop_requested)
 		return;

@@ -43,8 +43,9 @@ peer_wire_set_up(int socket)
 		set_option(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, (int) lost_ms);
 }
 
-void
-peer_wire_receive(PeerWire *wire, uint64_t now_ns)
+/* What there is, once; the link's handlers are called. */
+static void
+receive(PeerWire *wire, uint64_t now_ns)
 {
 	do
 	{
@@ -60,6 +61,20 @@ peer_wire_receive(PeerWire *wire, uint64_t now_ns)
 			wire->is_lost = true;
 		/* Of TLS all that is here, for the socket does not tell of it. */
 	} while (wire->stream.pending && !wire->is_lost);
+}
+
+void
+peer_wire_wait(PeerWire *wire, bool is_blocked, int limit_ms, WaitEvent event)
+{
+	int reading = wire->stream.read_waits;
+	int wanted = reading | (is_blocked ? wire->stream.write_waits : 0);
+	int happened = latch_wait_socket(my_latch, wire->socket, wanted,
+									 wire->stream.pending ? 0 : limit_ms, event);
+
+	/* Before any look for work: what is set from here on wakes the next sleep. */
+	latch_reset(my_latch);
+	if ((happened & reading) != 0 || wire->stream.pending)
+		receive(wire, clock_os.monotonic_ns(&clock_os));
 }
 
 bool
@@ -88,6 +103,18 @@ peer_wire_flush(PeerWire *wire)
 			return true;
 	}
 	return true;
+}
+
+bool
+peer_wire_is_silent(PeerWire *wire, uint64_t now_ns)
+{
+	if (wire->pinged_ns > wire->heard_ns)
+		return now_ns - wire->pinged_ns > (uint64_t) Max(config.raft_write_timeout, 1);
+	if (now_ns - wire->heard_ns < PEER_WIRE_SLEEP_MS * NS_PER_MS)
+		return false;
+	net_link_ping(wire->link);
+	wire->pinged_ns = now_ns;
+	return false;
 }
 
 void

@@ -92,7 +92,7 @@ child_of_slot(int kind, uint32_t slot, uint32_t generation)
 	{
 		Child *child = &children[i];
 
-		if (child->pid != 0 && child->kind == kind && child->slot == slot &&
+		if (child->pid != 0 && (kind < 0 || child->kind == kind) && child->slot == slot &&
 			child->generation == generation)
 			return child;
 	}
@@ -107,7 +107,7 @@ child_of_link(const Shm *shm, uint64_t member_id, LinkKind kind)
 		Child *child = &children[i];
 		const SlotHead *head;
 
-		if (child->pid == 0 || child->kind != PROC_PEER)
+		if (child->pid == 0 || (child->kind != PROC_PEER && child->kind != PROC_TRANSFER))
 			continue;
 		head = &shm->heads[child->slot];
 		if (atomic_load_explicit(&head->link, memory_order_relaxed) == kind &&
@@ -187,7 +187,7 @@ keep_keys(int kind, const Connection *connection)
 {
 	TlsSide side = TLS_NO_SIDE;
 
-	if (connection == NULL && kind == PROC_PEER)
+	if (connection == NULL && (kind == PROC_PEER || kind == PROC_TRANSFER))
 		side = TLS_TO_PEERS;
 	else if (connection != NULL && connection->transport != TRANSPORT_PLAIN)
 		side = connection->listener == LISTENER_PEER ? TLS_PEERS : TLS_CLIENTS;
@@ -248,6 +248,7 @@ run_child(Shm *shm, int kind, const Child *child, pid_t parent, const Connection
 				peer_send_main();
 			peer_accept_main(connection);
 		case PROC_TRANSFER:
+			transfer_main();
 		case PROC_KIND_COUNT:
 			break;
 	}

@@ -32,7 +32,8 @@ static struct
 		uint64_t ended_ns;
 	} ended[LINK_SLOTS];
 	uint32_t ended_count;
-	bool has_told; /* that there are not enough slots */
+	uint64_t fetches_seen; /* requests.fetch_count */
+	bool has_told;         /* that there are not enough slots */
 } links;
 
 static void want(const Shm *shm, uint64_t member_id);
@@ -98,7 +99,7 @@ start_link(Shm *shm, uint64_t member_id, LinkKind kind)
 		return false;
 	}
 	links.has_told = false;
-	if (child_start(shm, PROC_PEER, slot, NULL))
+	if (child_start(shm, kind == LINK_FETCH ? PROC_TRANSFER : PROC_PEER, slot, NULL))
 		return true;
 	slot_mark_dead(shm, slot);
 	return false;
@@ -122,12 +123,41 @@ has_just_ended(uint64_t member_id, LinkKind kind)
 	return found;
 }
 
+/*
+ * raft wants a state, and one at a time is fetched.  Who already fetches it from that member goes on; who fetches another is ended first.
+ * False: to be looked at again.
+ */
+static bool
+update_fetch(Shm *shm)
+{
+	ShmRequests *requests = shm->requests;
+	uint64_t count = atomic_load_explicit(&requests->fetch_count, memory_order_acquire);
+	uint64_t from = atomic_load_explicit(&requests->fetch_from, memory_order_relaxed);
+
+	if (count == links.fetches_seen)
+		return true;
+	if (child_of_link(shm, from, LINK_FETCH) == NULL)
+	{
+		if (children_signal(PROC_TRANSFER, SIGTERM) > 0 || !start_link(shm, from, LINK_FETCH))
+			return false;
+	}
+	links.fetches_seen = count;
+	return true;
+}
+
+void
+links_begin(void)
+{
+	links.fetches_seen = 0;
+	links.ended_count = 0;
+}
+
 /* Starts what is missing and ends what nobody wants any more. */
 bool
 links_update(Shm *shm)
 {
 	static const LinkKind kinds[] = {LINK_CONTROL, LINK_ENTRIES};
-	bool complete = true;
+	bool complete = update_fetch(shm);
 
 	links.wanted_count = 0;
 	want_members(shm);

@@ -244,6 +244,7 @@ make_shared_memory(void)
 	}
 	node.slots_dead = 0;
 	handshakes_forget();
+	links_begin();
 	load_injections();
 	return true;
 }
@@ -495,8 +496,9 @@ kill_named_backend(void)
 	name = atomic_load_explicit(&node.shm->requests->backend_to_kill, memory_order_acquire);
 	if (likely(name == 0))
 		return;
-	child = child_of_slot(PROC_BACKEND, (uint32_t) (name >> 32), (uint32_t) name);
-	if (child == NULL || child->pid == node.killed)
+	child = child_of_slot(-1, (uint32_t) (name >> 32), (uint32_t) name);
+	/* A transfer holds pages too. */
+	if (child == NULL || child->pid == node.killed || child->slot < PROC_ESSENTIAL_COUNT)
 		return;
 	node.killed = child->pid;
 	(void) kill(child->pid, SIGKILL);

@@ -67,6 +67,8 @@ extern void listen_unix_close(int fd, uint64_t inode);
 /* ---- links.c ---- */
 /* Brings the links to other members up to date; cheap where they are.  False: some are missing, to be looked at again after a while. */
 extern bool links_update(Shm *shm);
+/* Shared memory was made anew: nothing of before counts. */
+extern void links_begin(void);
 /* The process of a link has ended. */
 extern void links_ended(const Shm *shm, uint32_t slot);
 
@@ -101,7 +103,7 @@ extern void children_init(uint32_t slots);
 extern bool child_start(Shm *shm, int kind, uint32_t slot, const Connection *connection);
 /* The child with that pid, NULL if unknown. */
 extern Child *child_find(pid_t pid);
-/* The child that has this slot in this generation, NULL if it has ended. */
+/* The child of that kind (-1: any) that has this slot in this generation, NULL if it has ended. */
 extern Child *child_of_slot(int kind, uint32_t slot, uint32_t generation);
 /* The child that is this link; NULL: there is none. */
 extern Child *child_of_link(const Shm *shm, uint64_t member_id, LinkKind kind);

@@ -27,3 +27,5 @@ RUSD_WAIT(PEER_PAUSE, "peer-pause", "A peer waits before it tries to connect aga
 RUSD_WAIT(PEER_SEND, "peer-send", "A peer waits for messages of raft, for a flush, or for its socket.")
 RUSD_WAIT(PEER_RECEIVE, "peer-receive", "A peer waits for messages of another member.")
 RUSD_WAIT(PEER_RING, "peer-ring", "A peer waits until raft has taken messages.")
+RUSD_WAIT(TRANSFER_SEND, "transfer-send", "The state of this member is sent to another.")
+RUSD_WAIT(TRANSFER_RECEIVE, "transfer-receive", "The state of another member is fetched.")

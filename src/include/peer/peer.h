@@ -17,4 +17,7 @@ does_not_return extern void peer_send_main(void);
  */
 does_not_return extern void peer_accept_main(const Connection *connection);
 
+/* Process transfer (LINK_FETCH): fetches the state of the member in its SlotHead, and tells raft. */
+does_not_return extern void transfer_main(void);
+
 #endif /* PEER_PEER_H */

@@ -73,4 +73,5 @@ RUSD_STATUS(NO_MEMORY, 8, "out of memory")
 RUSD_STATUS(NO_ROOM, 8, "no space left on device")	/* ENOSPC or EDQUOT */
 RUSD_STATUS(IO, 13, "input/output error")			/* any other error of a file */
 RUSD_STATUS(DAMAGED, 15, "stored data is damaged")	/* checksum, magic, number, birth */
+RUSD_STATUS(CONNECTION_LOST, 14, "the connection is lost")
 RUSD_STATUS(INVALID, 13, "invalid encoding")		/* bytes that do not decode */

@@ -1,0 +1,313 @@
+#!/usr/bin/python3
+"""Three nodes on loopback are one cluster: formation, requests anywhere, members that die, stand still, or come back late.
+
+    members.py --server build/gcc/rusd
+
+test/cluster/members.py
+"""
+import argparse
+import os
+import signal
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from cluster import Cluster                                                     # noqa: E402
+from node import Client, Node, Tap, check, error_of, wait_until                       # noqa: E402
+
+SEED = 1                        # of the router, which does nothing here but pass on
+QUIET = ["--log-level=info"]
+# A log of which little is kept: who was away for a while needs the state.
+SMALL_LOG = QUIET + ["--wal-segment-size=1MiB", "--max-request-bytes=100000", "--checkpoint-interval=1s", "--wal-keep-size=0", "--page-cache-size=256MiB"]
+
+
+def members_of(cluster):
+    return list(cluster.members.values())
+
+
+def up(cluster):
+    return [m for m in members_of(cluster) if m.process is not None and m.process.poll() is None]
+
+
+def leader_of(cluster):
+    return cluster.members[cluster.wait_leader(30)]
+
+
+def followers_of(cluster):
+    leader = leader_of(cluster)
+    return [m for m in up(cluster) if m is not leader]
+
+
+def start(cluster, *members):
+    cluster.start(list(members))
+
+
+def clients_of(cluster):
+    return [Client(m.endpoint) for m in up(cluster)]
+
+
+def close(clients):
+    for client in clients:
+        client.close()
+
+
+def write_until(member, key, value, limit=30):
+    """A write through that member, tried until it works."""
+    client = Client(member.endpoint)
+    wait_until(lambda: error_of(client.put, key, value, timeout=5) is None, "a write through %s succeeds" % member.name, limit)
+    client.close()
+
+
+def formation(cluster):
+    states = [m.status() for m in members_of(cluster)]
+    check(len({s.header.member_id for s in states}) == 3, "member ids: %s" % [s.header.member_id for s in states])
+    check(len({s.header.cluster_id for s in states}) == 1, "cluster ids: %s" % [s.header.cluster_id for s in states])
+    for member in members_of(cluster):
+        wait_until(lambda m=member: len(m.of_kind("peer")) == 8, "%s has two links each way with each other member" % member.name)
+
+
+def write_anywhere(cluster):
+    clients = clients_of(cluster)
+    for i, client in enumerate(clients):
+        client.put(b"from-%d" % i, b"v%d" % i)
+        for j, other in enumerate(clients):
+            found = other.range(b"from-%d" % i).kvs
+            check(len(found) == 1 and found[0].value == b"v%d" % i, "what %d wrote is not to be read at %d" % (i, j))
+    close(clients)
+
+
+def large_proposals(cluster):
+    """Longer than the rings between processes, and than a frame of HTTP/2."""
+    clients = clients_of(cluster)
+    for i, client in enumerate(clients):
+        value = bytes([65 + i]) * 1400000
+        client.put(b"large-%d" % i, value)
+        for j, other in enumerate(clients):
+            check(other.range(b"large-%d" % i).kvs[0].value == value, "what %d wrote is another at %d" % (i, j))
+    close(clients)
+
+
+def reads_are_linearizable(cluster):
+    """A value that was acknowledged by one member is seen by the next read on every other."""
+    clients = clients_of(cluster)
+    for n in range(200):
+        clients[n % 3].put(b"count", b"%d" % n)
+        seen = clients[(n + 1) % 3].range(b"count").kvs[0].value
+        check(seen == b"%d" % n, "read %s after %d was written" % (seen, n))
+    close(clients)
+
+
+class Load:
+    """Puts through every member from threads; what was acknowledged is known."""
+
+    def __init__(self, cluster, threads=6):
+        self.acknowledged, self.unknown, self.gap = {}, set(), 0.0
+        self.stopping = threading.Event()
+        self.lock = threading.Lock()
+        self.last = time.monotonic()
+        self.threads = [threading.Thread(target=self.run, args=(i, members_of(cluster)[i % 3])) for i in range(threads)]
+        for thread in self.threads:
+            thread.start()
+
+    def run(self, number, member):
+        client, n = Client(member.endpoint), 0
+        while not self.stopping.is_set():
+            key, value, n = b"load-%d" % (n % 50 * 100 + number), b"%d-%d" % (number, n), n + 1
+            problem = error_of(client.put, key, value, timeout=5)
+            with self.lock:
+                if problem is None:
+                    now = time.monotonic()
+                    self.gap, self.last = max(self.gap, now - self.last), now
+                    self.acknowledged[key] = value
+                    self.unknown.discard(key)
+                else:
+                    self.unknown.add(key)
+            if problem is not None:
+                self.stopping.wait(0.02)
+        client.close()
+
+    def finish(self):
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join()
+
+    def check(self, member):
+        """Each key has the value that was acknowledged last, or one of an attempt after it whose outcome is not known."""
+        client = Client(member.endpoint)
+        found = {kv.key: kv.value for kv in client.range(b"load-", b"load.").kvs}
+        client.close()
+        for key, value in self.acknowledged.items():
+            check(key in found, "an acknowledged write of %s is lost" % key)
+            if key not in self.unknown:
+                check(found[key] == value, "%s is %s, not %s" % (key, found[key], value))
+        check(len(self.acknowledged) > 0, "nothing was written")
+
+
+def leader_is_killed(cluster):
+    leader = leader_of(cluster)
+    load = Load(cluster)
+    try:
+        wait_until(lambda: len(load.acknowledged) > 50, "writes go on")
+        leader.process.kill()
+        leader.wait()
+        killed = time.monotonic()
+        wait_until(lambda: load.last > killed + 0.5, "writes go on without the leader")
+        start(cluster, leader)
+        after = len(load.acknowledged)
+        wait_until(lambda: len(load.acknowledged) > after or load.last > time.monotonic() - 0.1, "writes go on")
+    finally:
+        load.finish()
+    print("# longest gap between acknowledged writes: %.2f s" % load.gap)
+    cluster.hashes_agree(30)
+    for member in members_of(cluster):
+        load.check(member)
+
+
+def leader_stands_still(cluster):
+    """All its processes are stopped for longer than an election timeout; then it finds out that others lead."""
+    leader = leader_of(cluster)
+    pids = [leader.pid] + list(leader.processes())
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        rest = [m for m in members_of(cluster) if m is not leader]
+        write_until(rest[0], b"while-stopped", b"1")
+    finally:
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGCONT)
+            except ProcessLookupError:
+                pass
+    client = Client(leader.endpoint)
+    wait_until(lambda: error_of(client.range, b"while-stopped", timeout=5) is None, "it answers again")
+    check(client.range(b"while-stopped").kvs[0].value == b"1", "a linearizable read is stale")
+    client.close()
+    cluster.hashes_agree(30)
+
+
+def links_are_killed(cluster):
+    """Processes of links die at any instruction: nothing else does, and nothing is lost."""
+    essential = {m: [p for p, k in m.processes().items() if k in ("raft", "walwriter", "applier")] for m in members_of(cluster)}
+    load = Load(cluster, 3)
+    try:
+        for turn in range(12):
+            member = members_of(cluster)[turn % 3]
+            links = member.of_kind("peer")
+            wait_until(lambda m=member: len(m.of_kind("peer")) >= 4, "%s has links" % member.name)
+            for pid in links:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            before = load.last
+            wait_until(lambda b=before: load.last > b, "writes go on")
+    finally:
+        load.finish()
+    for member in members_of(cluster):
+        write_until(member, b"after-links", b"1")
+    cluster.hashes_agree(30)
+    for member in members_of(cluster):
+        check(essential[member] == [p for p, k in member.processes().items() if k in ("raft", "walwriter", "applier")],
+              "a process that is essential has died on %s" % member.name)
+        load.check(member)
+
+
+def absent_and_returning(cluster):
+    """Away for a few thousand entries, all of them still in the log: no state is transferred."""
+    absent = followers_of(cluster)[0]
+    absent.stop()
+    rest = Client(up(cluster)[0].endpoint)
+    for n in range(1500):
+        rest.put(b"absent-%d" % (n % 100), b"x" * 200)
+    rest.close()
+    start(cluster, absent)
+    cluster.hashes_agree(30)
+    check(not absent.logged("fetching the state of a member"), "a state was transferred")
+
+
+def other_cluster_is_refused(cluster):
+    """BOOT-22: one that was started with another token has another cluster id, and is talked to by nobody."""
+    member = members_of(cluster)[2]
+    with Node(members_of(cluster)[0].program, start=False) as stranger:
+        url = "http://127.0.0.1:%d" % stranger.peer
+        stranger.flags = ["--name=x", "--initial-cluster-token=other", "--initial-cluster=x=%s,y=http://127.0.0.1:%d" % (url, member.peer)]
+        stranger.launch()
+        wait_until(lambda: stranger.logged("cluster ID mismatch"), "it is told why")
+        check(member.logged("cluster ID mismatch"), "the other side says nothing")
+    write_until(member, b"after-stranger", b"1")
+
+
+def without_quorum(cluster):
+    """RAFT-31 and 3.2: no leader, no write, no linearizable read; serializable reads go on.  Then it heals."""
+    alone = followers_of(cluster)[0]
+    others = [m for m in members_of(cluster) if m is not alone]
+    for member in others:
+        member.stop()
+    client = Client(alone.endpoint)
+    check(error_of(client.range, b"from-0", timeout=8, serializable=True) is None, "a serializable read fails")
+    wait_until(lambda: alone.logged("lost leader"), "it knows that nobody leads")
+    problem = error_of(client.put, b"nobody", b"1", timeout=15)
+    check(problem is not None and problem[0] == "UNAVAILABLE", "a put without a leader: %s" % (problem,))
+    problem = error_of(client.range, b"from-0", timeout=15)
+    check(problem is not None and problem[0] == "UNAVAILABLE", "a linearizable read without a leader: %s" % (problem,))
+    client.close()
+    start(cluster, *others)
+    write_until(alone, b"healed", b"1")
+    cluster.hashes_agree(30)
+
+
+def long_absent(program):
+    """The log does not hold what it needs any more: it gets the state of the leader, and goes on with the log."""
+    with Cluster(program, 3, SEED, SMALL_LOG) as cluster:
+        cluster.start()
+        absent = followers_of(cluster)[0]
+        write_until(absent, b"before", b"1")
+        absent.stop()
+        rest = Client(up(cluster)[0].endpoint)
+        value = bytes(os.urandom(60000))
+        for n in range(300):
+            rest.put(b"bulk-%d" % n, value)
+        rest.close()
+        wait_until(lambda: all(m.metrics()["rusd_wal_segments"] < 12 for m in up(cluster)), "old segments are removed", every=0.1)
+        start(cluster, absent)
+        wait_until(lambda: absent.logged("fetched the state of a member"), "the state is fetched")
+        write_until(absent, b"after", b"1")
+        cluster.hashes_agree(30)
+        client = Client(absent.endpoint)
+        check(client.range(b"bulk-299", serializable=True).kvs[0].value == value, "a value is not the one that was written")
+        client.close()
+        absent.stop()
+        start(cluster, absent)
+        cluster.hashes_agree(30)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--server", required=True)
+    parser.add_argument("--only", default="")
+    options = parser.parse_args()
+    tap = Tap()
+    with_cluster = [("three members form a cluster (BOOT-21)", formation),
+                    ("a write on any member is read on all", write_anywhere),
+                    ("large proposals cross", large_proposals),
+                    ("reads are linearizable on every member", reads_are_linearizable),
+                    ("the leader is killed under load", leader_is_killed),
+                    ("the leader stands still", leader_stands_still),
+                    ("processes of links are killed under load", links_are_killed),
+                    ("a member returns to a log that still has all", absent_and_returning),
+                    ("a member of another cluster is refused (BOOT-22)", other_cluster_is_refused),
+                    ("a member without a quorum", without_quorum)]
+    chosen = [t for t in with_cluster if options.only in t[0]]
+    if chosen:
+        with Cluster(options.server, 3, SEED, QUIET) as cluster:
+            cluster.start()
+            for name, function in chosen:
+                tap.run(name, function, cluster)
+    for name, function in [("a member returns to a log that does not hold what it needs", long_absent)]:
+        if options.only in name:
+            tap.run(name, function, options.server)
+    tap.end()
+
+
+main()

@@ -13,6 +13,8 @@
 #include "startup/startup.h"
 #include "store/store.h"
 
+#define NAME_BYTES 2000
+
 /* ---- a node ----------------------------------------------------------------- */
 
 static uint64_t
@@ -205,24 +207,41 @@ append_entry(Node *node, uint32_t kind, const void *body, size_t length)
 	return append(node, kind, ++node->index, payload, (uint32_t) (sizeof(header) + length));
 }
 
+/* Some keys are long enough for overflow pages of their own. */
+static Bytes
+name_of(uint64_t key, char name[NAME_BYTES])
+{
+	memset(name, 'k', NAME_BYTES);
+	(void) snprintf(name, NAME_BYTES, "key/%" PRIu64, key);
+	return (Bytes){(const uint8_t *) name, key % 17 == 3 ? 1500 : strlen(name)};
+}
+
 Status
 put(Node *node, uint64_t key, uint64_t value, size_t length)
 {
 	static uint64_t body[2048];
-	char name[2000];
+	char name[NAME_BYTES];
 	OpHeader header = {.kind = OP_PUT};
 	static uint8_t bytes[8192];
 	uint32_t total;
 
-	/* Some keys are long enough for overflow pages of their own. */
-	memset(name, 'k', sizeof(name));
-	(void) snprintf(name, sizeof(name), "key/%" PRIu64, key);
 	for (size_t i = 0; i < length; i++)
 		bytes[i] = (uint8_t) (value * 31 + i * 7 + i / 256);
-	total = op_encode((uint8_t *) body, &header,
-					  (Bytes){(const uint8_t *) name, key % 17 == 3 ? 1500 : strlen(name)},
-					  (Bytes){0}, (Bytes){bytes, length});
+	total = op_encode((uint8_t *) body, &header, name_of(key, name), (Bytes){0},
+					  (Bytes){bytes, length});
 	return append_entry(node, ENTRY_PUT, body, total);
+}
+
+Status
+delete_key(Node *node, uint64_t key)
+{
+	static uint64_t body[2048];
+	char name[NAME_BYTES];
+	OpHeader header = {.kind = OP_DELETE};
+	uint32_t total =
+		op_encode((uint8_t *) body, &header, name_of(key, name), (Bytes){0}, (Bytes){0});
+
+	return append_entry(node, ENTRY_DELETE_RANGE, body, total);
 }
 
 Status
@@ -235,7 +254,7 @@ put_many(Node *node, uint64_t from, uint64_t to, uint64_t seed)
 	return status;
 }
 
-static void
+void
 add_member(Node *node, uint64_t id, uint64_t judged_at)
 {
 	EntryMember member = {
@@ -246,12 +265,12 @@ add_member(Node *node, uint64_t id, uint64_t judged_at)
 	assert_int_equal(append_entry(node, ENTRY_MEMBER, body, sizeof(body)), RUSD_OK);
 }
 
-void
+Status
 compact(Node *node, int64_t revision)
 {
 	EntryCompact body = {.revision = revision};
 
-	assert_int_equal(append_entry(node, ENTRY_COMPACT, &body, sizeof(body)), RUSD_OK);
+	return append_entry(node, ENTRY_COMPACT, &body, sizeof(body));
 }
 
 Status
@@ -415,7 +434,7 @@ make_source(Node *node, SimDisk *disk)
 	assert_int_equal(put_many(node, 0, 120, 0), RUSD_OK);
 	add_member(node, 2, 1);
 	assert_int_equal(commit(node), RUSD_OK);
-	compact(node, 60);
+	assert_int_equal(compact(node, 60), RUSD_OK);
 	assert_int_equal(put_many(node, 120, 150, 0), RUSD_OK);
 	assert_int_equal(commit(node), RUSD_OK);
 }

@@ -62,7 +62,10 @@ extern Status commit(Node *node);
 /* A value that follows from number and length, some of them in overflow pages. */
 extern Status put(Node *node, uint64_t key, uint64_t value, size_t length);
 extern Status put_many(Node *node, uint64_t from, uint64_t to, uint64_t seed);
-extern void compact(Node *node, int64_t revision);
+extern Status delete_key(Node *node, uint64_t key);
+/* The member's entry, judged by the configuration as of that index. */
+extern void add_member(Node *node, uint64_t id, uint64_t judged_at);
+extern Status compact(Node *node, int64_t revision);
 extern Status checkpoint(Node *node);
 /* Over all that the newest root holds. */
 extern uint32_t state_hash(Node *node, RootState *root);

@@ -670,6 +670,9 @@ turn(Checkpointer *checkpointer)
 				!FAULT(checkpoint_ahead_of_log))
 				return RUSD_AGAIN;
 			checkpointer->phase = PHASE_CONTROL;
+			if (FAULT(applied_ahead_of_state))
+				checkpointer->new_record.root.applied_index =
+					atomic_load(&checkpointer->shm->positions->applied_index);
 			return RUSD_OK;
 		case PHASE_CONTROL:
 			return finish(checkpointer);

@@ -415,7 +415,7 @@ watch_own_health(Raft *raft, RaftUpdate *update)
 	bool is_ill = raft->is_ill ||
 				  (raft->options.ill_ticks != 0 && raft->stall_ticks >= raft->options.ill_ticks);
 
-	if (!is_ill || raft->voters_count == 1 || raft->transfer_to != 0)
+	if (!is_ill || raft->voters_count == 1 || raft->transfer_to != 0 || FAULT(stalled_leader_stays))
 		return;
 	if (raft_transfer(raft, 0, update) == RUSD_NOT_FOUND)
 		raft_become_follower(raft, raft->hard_state.term, 0, update);

@@ -142,7 +142,8 @@ remove_next(Store *store, int64_t revision)
 	compaction->next_main = cell.hi;
 	compaction->next_sub = cell.lo + 1;
 	status = remove_predecessor(store, key, cell.hi, cell.lo);
-	if (status == RUSD_OK && (cell.flags & RECORD_TOMBSTONE) != 0 && (int64_t) cell.hi < revision)
+	if (status == RUSD_OK && (cell.flags & RECORD_TOMBSTONE) != 0 &&
+		((int64_t) cell.hi < revision || FAULT(revision_from_records)))
 		status = remove_version(store, key, cell.hi, cell.lo);
 	return status;
 }

@@ -37,6 +37,18 @@ writer_begin(Store *store, TreeWriter *writer, TreeWeigh weigh, TreeRoot root)
 	writer->root = root;
 }
 
+#ifdef USE_FAULTS
+static void
+take_revision_from_records(Store *store)
+{
+	TreeCursor cursor;
+
+	if (FAULT(revision_from_records) &&
+		tree_seek_before(&cursor, &store->access, store->state.revisions, NULL) == RUSD_OK)
+		store->state.revision = (int64_t) cursor.cell.hi;
+}
+#endif
+
 Status
 store_create(Shm *shm, PageAccess access, const RootState *state, const uint64_t *used,
 			 uint64_t used_bits, int64_t quota, uint64_t member_id, Store **result)
@@ -65,6 +77,9 @@ store_create(Shm *shm, PageAccess access, const RootState *state, const uint64_t
 	writer_begin(store, &store->revisions, store_weigh_count, state->revisions);
 	writer_begin(store, &store->system, store_weigh_count, state->system);
 	compaction_resume(store);
+#ifdef USE_FAULTS
+	take_revision_from_records(store);
+#endif
 	*result = store;
 	return RUSD_OK;
 }

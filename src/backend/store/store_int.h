@@ -7,6 +7,7 @@
 #ifndef STORE_INT_H
 #define STORE_INT_H
 
+#include "port/fault.h"
 #include "store/range.h"
 #include "store/store.h"
 

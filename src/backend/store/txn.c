@@ -168,7 +168,7 @@ check_path(PathWalk walk, Status *verdict)
 		bool keeps = (op.header->flags & (OP_IGNORE_VALUE | OP_IGNORE_LEASE)) != 0;
 
 		if (op.header->kind == OP_RANGE)
-			*verdict = check_range(walk.store, &op);
+			*verdict = FAULT(txn_checked_late) ? RUSD_OK : check_range(walk.store, &op);
 		else if (op.header->kind == OP_PUT)
 			status = store_check_put(walk.store, walk.snapshot, &op, verdict);
 		else
@@ -205,6 +205,8 @@ store_txn(Store *store, const uint8_t *ops, size_t length, uint64_t *result, Sta
 			status = store_put(store, &op);
 		else if (op.header->kind == OP_DELETE)
 			status = store_delete_range(store, op.key, op.range_end, &deleted);
+		else if (FAULT(txn_checked_late) && (*verdict = check_range(store, &op)) != RUSD_OK)
+			return RUSD_OK;
 		if (status != RUSD_OK)
 			return status;
 		/* Compares that were not remembered are evaluated on the tree as it is now, at the view

@@ -26,3 +26,8 @@ RUSD_FAULT(second_change_early, "a change of members is appended before the one 
 RUSD_FAULT(forwarded_twice, "a forwarded proposal is sent again without knowing what became of it")
 RUSD_FAULT(answer_to_successor, "an answer is given to the slot, whoever has it now")
 RUSD_FAULT(deposed_leader_revokes, "what a leader has decided to revoke gets an index in a later term, in which it leads again")
+RUSD_FAULT(applied_ahead_of_state, "a checkpoint tells that entries are applied which its state does not hold")
+RUSD_FAULT(own_disk_not_waited_for, "a leader counts itself for what is not flushed here")
+RUSD_FAULT(revision_from_records, "a start takes the revision from the newest record, and compaction removes a tombstone that is that")
+RUSD_FAULT(txn_checked_late, "a transaction finds that a read of it is compacted when it has made changes")
+RUSD_FAULT(stalled_leader_stays, "a leader that does not get on leads on")

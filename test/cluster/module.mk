@@ -22,6 +22,7 @@ check-backends: $(BUILD)/rusd
 check-processes: $(BUILD)/rusd $(BUILD)/rusd_waldump $(BUILD)/rusdctl
 	@test/run-tap $(if $(V),-v) "test/cluster/processes.py --server $(BUILD)/rusd" "test/cluster/disk_full.py --server $(BUILD)/rusd" \
 		"test/cluster/full_cache.py --server $(BUILD)/rusd" "test/cluster/large_answer.py --server $(BUILD)/rusd" \
+		"test/cluster/large_requests.py --server $(BUILD)/rusd" \
 		"test/cluster/unix.py --server $(BUILD)/rusd --ctl $(BUILD)/rusdctl" "test/cluster/membership.py --server $(BUILD)/rusd" \
 		"test/cluster/waldump.py --server $(BUILD)/rusd --waldump $(BUILD)/rusd_waldump"
 

@@ -1044,6 +1044,112 @@ queued_answers_are_bounded(void **state)
 	assert_true(peer->budget.refusals > 0);
 }
 
+/* Even to refuse a stream takes a little; where that is not to be had, the client is told. */
+static void
+starved_connection_says_why(void **state)
+{
+	(void) state;
+	peer_init(peer, NULL);
+	assert_ok(peer_unary(peer, "x", 1), "x", 1);
+	peer->deaf = true;
+	peer->budget.limit = peer->budget.used;
+	for (int i = 0; i < 5000 && peer->status == RUSD_OK; i++)
+		(void) peer_unary(peer, "x", 1);
+	assert_int_equal(peer->status, RUSD_END);
+	assert_int_equal(peer->goaways, 0);
+	peer->deaf = false;
+	peer_pump(peer);
+	assert_int_equal(peer->goaways, 1);
+	assert_int_equal(peer->goaway_code, NGHTTP2_ENHANCE_YOUR_CALM);
+	assert_string_equal(peer->goaway_text, "rusd: out of the memory granted to this connection");
+	assert_true(peer->goaway_last > 0);
+	assert_true(net_session_is_done(peer->server));
+	assert_string_equal(net_session_end_reason(peer->server), "out of memory");
+}
+
+#define LARGE_CALLS 50
+#define LARGE_BYTES 200000
+
+/* That many large messages at once; how many are answered as they should be. */
+static unsigned
+large_calls(uint64_t large_max, size_t memory)
+{
+	static uint8_t body[LARGE_BYTES];
+	static PeerRequest requests[LARGE_CALLS];
+	PeerStream *streams[LARGE_CALLS];
+	NetLimits limits = peer_limits();
+	unsigned answered = 0;
+
+	limits.large_max = large_max;
+	peer->budget.limit = memory;
+	peer_init(peer, &limits);
+	memset(body, 'l', sizeof(body));
+	grpc_prefix_put(body, 0, sizeof(body) - GRPC_PREFIX_BYTES);
+	for (int i = 0; i < LARGE_CALLS; i++)
+	{
+		requests[i] = (PeerRequest){.body = body, .length = sizeof(body)};
+		streams[i] = peer_submit(peer, &requests[i]);
+	}
+	peer_pump(peer);
+	for (int i = 0; i < LARGE_CALLS; i++)
+	{
+		assert_true(streams[i]->closed);
+		answered += strcmp(streams[i]->grpc_status, "0") == 0 && streams[i]->length == sizeof(body);
+	}
+	return answered;
+}
+
+/* Without a bound they come in side by side and none is ever whole. */
+static void
+large_messages_wait_for_each_other(void **state)
+{
+	(void) state;
+	assert_int_equal(large_calls(600000, 5500000), LARGE_CALLS);
+	assert_int_equal(peer->budget.refusals, 0);
+	peer_destroy(peer);
+	memset(peer, 0, sizeof(*peer));
+	assert_true(large_calls(0, 5500000) < LARGE_CALLS);
+}
+
+/* Who goes lets the next ones in: those that are in, and those that wait. */
+static void
+large_messages_may_be_given_up(void **state)
+{
+	static uint8_t body[LARGE_BYTES];
+	PeerRequest begun = {.body = body, .length = 70000, .keep_open = true};
+	PeerRequest whole = {.body = body, .length = sizeof(body)};
+	PeerStream *first[3];
+	PeerStream *last;
+	NetLimits limits = peer_limits();
+
+	(void) state;
+	limits.large_max = LARGE_BYTES;
+	peer_init(peer, &limits);
+	grpc_prefix_put(body, 0, sizeof(body) - GRPC_PREFIX_BYTES);
+	for (int i = 0; i < 3; i++)
+	{
+		first[i] = peer_submit(peer, &begun);
+		peer_pump(peer);
+	}
+	last = peer_submit(peer, &whole);
+	peer_pump(peer);
+	assert_false(last->closed);
+	/* One in the middle of the queue, then the one that is in, then the other that waits. */
+	for (int i = 0; i < 3; i++)
+	{
+		static const int order[] = {1, 0, 2};
+
+		assert_false(last->closed);
+		assert_int_equal(
+			nghttp2_submit_rst_stream(peer->client, 0, first[order[i]]->id, NGHTTP2_CANCEL), 0);
+		peer_pump(peer);
+	}
+	assert_true(last->closed);
+	assert_string_equal(last->grpc_status, "0");
+	assert_int_equal(last->length, sizeof(body));
+	assert_int_equal(net_session_streams(peer->server), 0);
+}
+
 static void
 header_bombs_are_refused(void **state)
 {
@@ -1321,6 +1427,9 @@ main(void)
 		TEST(settings_flood_ends_the_connection),
 		TEST(rapid_reset_ends_the_connection),
 		TEST(queued_answers_are_bounded),
+		TEST(starved_connection_says_why),
+		TEST(large_messages_wait_for_each_other),
+		TEST(large_messages_may_be_given_up),
 		TEST(header_bombs_are_refused),
 		TEST(endless_headers_end_the_connection),
 		TEST(client_may_change_its_header_table),

@@ -399,11 +399,8 @@ begin_message(NetStream *stream)
 		}
 		return true;
 	}
-	/* The client may send all of it without waiting for us. */
 	if (length > WINDOW_IS_ENOUGH && !stream->remote_closed)
-		(void) nghttp2_session_set_local_window_size(
-			stream->session->h2.ng, NGHTTP2_FLAG_NONE, stream->id,
-			(int32_t) Min(length + 65535, (uint32_t) INT32_MAX));
+		h2_want_window(stream, length);
 	return true;
 }
 

@@ -167,8 +167,14 @@ h2_receive(NetSession *session, const uint8_t *data, size_t length)
 	taken = nghttp2_session_mem_recv(h2->ng, data, length);
 	if (unlikely(taken < 0))
 	{
+		/* Our callbacks fail for want of memory only. */
+		if (taken == NGHTTP2_ERR_NOMEM || taken == NGHTTP2_ERR_CALLBACK_FAILURE)
+		{
+			h2_starve(session);
+			return RUSD_END;
+		}
 		session->end_reason = nghttp2_strerror((int) taken);
-		return taken == NGHTTP2_ERR_NOMEM ? RUSD_NO_MEMORY : RUSD_INVALID;
+		return RUSD_INVALID;
 	}
 	return h2->closing ? RUSD_END : RUSD_OK;
 }
@@ -222,6 +228,90 @@ new_stream(NetSession *session, int32_t id)
 	return stream;
 }
 
+/* ---- large messages ---- */
+
+static bool
+window_fits(const NetSession *session, uint32_t length)
+{
+	const H2 *h2 = &session->h2;
+
+	return session->limits.large_max == 0 || h2->large_bytes == 0 ||
+		   h2->large_bytes + length <= session->limits.large_max;
+}
+
+/* The client may send all of it without waiting for us. */
+static void
+open_window(NetStream *stream, uint32_t length)
+{
+	H2 *h2 = &stream->session->h2;
+
+	stream->large_bytes = length;
+	h2->large_bytes += length;
+	(void) nghttp2_session_set_local_window_size(
+		h2->ng, NGHTTP2_FLAG_NONE, stream->id,
+		(int32_t) Min((uint64_t) length + 65535, (uint64_t) INT32_MAX));
+}
+
+/*
+ * Messages that come in side by side, each of them in part, would use up the memory before one is
+ * whole.  So they come in one after the other: those that wait may send what their first window
+ * has room for.
+ */
+void
+h2_want_window(NetStream *stream, uint32_t length)
+{
+	H2 *h2 = &stream->session->h2;
+
+	if (h2->first_large == NULL && window_fits(stream->session, length))
+	{
+		open_window(stream, length);
+		return;
+	}
+	stream->awaits_window = true;
+	stream->previous_large = h2->last_large;
+	if (h2->last_large != NULL)
+		h2->last_large->next_large = stream;
+	else
+		h2->first_large = stream;
+	h2->last_large = stream;
+}
+
+static void
+leave_queue(NetStream *stream)
+{
+	H2 *h2 = &stream->session->h2;
+
+	if (!stream->awaits_window)
+		return;
+	stream->awaits_window = false;
+	if (stream->previous_large != NULL)
+		stream->previous_large->next_large = stream->next_large;
+	else
+		h2->first_large = stream->next_large;
+	if (stream->next_large != NULL)
+		stream->next_large->previous_large = stream->previous_large;
+	else
+		h2->last_large = stream->previous_large;
+}
+
+/* The stream and its message are gone: others may send theirs. */
+static void
+give_window(NetStream *stream)
+{
+	H2 *h2 = &stream->session->h2;
+
+	leave_queue(stream);
+	h2->large_bytes -= stream->large_bytes;
+	while (h2->first_large != NULL && window_fits(stream->session, h2->first_large->message_length))
+	{
+		NetStream *next = h2->first_large;
+
+		leave_queue(next);
+		if (!next->message_complete)
+			open_window(next, next->message_length);
+	}
+}
+
 void
 h2_stream_ended(NetStream *stream)
 {
@@ -233,6 +323,7 @@ h2_stream_ended(NetStream *stream)
 	h2->open_count--;
 	if (h2->receiving == stream)
 		h2->receiving = NULL;
+	give_window(stream);
 	stream->answered = true;
 	stream->deferred = false;
 	if (stream->source != NULL)
@@ -387,6 +478,13 @@ close_connection(NetSession *session, uint32_t error_code, const char *reason)
 	if (nghttp2_submit_goaway(ng, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(ng),
 							  error_code, (const uint8_t *) reason, strlen(reason)) != 0)
 		session->h2.closed = true;
+}
+
+void
+h2_starve(NetSession *session)
+{
+	session->end_reason = "out of memory";
+	session->h2.starved = session->h2.closing = true;
 }
 
 /*

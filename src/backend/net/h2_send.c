@@ -19,6 +19,8 @@
  */
 #include "rusd.h"
 
+#include <endian.h>
+
 #include "net/grpc_frame.h"
 #include "net_int.h"
 
@@ -379,6 +381,30 @@ take_frame(NetSession *session, const uint8_t *frame, size_t length)
 	}
 }
 
+/*
+ * There is no memory for nghttp2 to make a frame, but the client shall know that it was not its
+ * network, and which requests it may send again elsewhere.
+ */
+static void
+last_words(NetSession *session)
+{
+	static const char text[] = "rusd: out of the memory granted to this connection";
+	H2 *h2 = &session->h2;
+	uint8_t *frame = h2->out + h2->out_used;
+	uint32_t numbers[2] = {(uint32_t) nghttp2_session_get_last_proc_stream_id(h2->ng),
+						   NGHTTP2_ENHANCE_YOUR_CALM};
+
+	memset(frame, 0, FRAME_HEADER_BYTES);
+	frame[2] = (uint8_t) (sizeof(numbers) + sizeof(text) - 1);
+	frame[3] = NGHTTP2_GOAWAY;
+	for (size_t i = 0; i < lengthof(numbers); i++)
+		numbers[i] = htobe32(numbers[i]);
+	memcpy(frame + FRAME_HEADER_BYTES, numbers, sizeof(numbers));
+	memcpy(frame + FRAME_HEADER_BYTES + sizeof(numbers), text, sizeof(text) - 1);
+	h2->out_used += FRAME_HEADER_BYTES + frame[2];
+	h2->closed = true;
+}
+
 size_t
 h2_send(NetSession *session, uint8_t *buffer, size_t max)
 {
@@ -389,11 +415,17 @@ h2_send(NetSession *session, uint8_t *buffer, size_t max)
 	h2->out_used = 0;
 	h2->full = false;
 	copy_pending(h2);
-	while (!h2->closed && !h2->full && h2->pending_length == 0 && max - h2->out_used >= ROOM_MIN)
+	while (!h2->closed && !h2->full && !h2->starved && h2->pending_length == 0 &&
+		   max - h2->out_used >= ROOM_MIN)
 	{
 		const uint8_t *frame;
 		ssize_t length = nghttp2_session_mem_send(h2->ng, &frame);
 
+		if (unlikely(length == NGHTTP2_ERR_NOMEM || length == NGHTTP2_ERR_CALLBACK_FAILURE))
+		{
+			h2_starve(session);
+			break;
+		}
 		if (unlikely(length < 0))
 		{
 			session->end_reason = nghttp2_strerror((int) length);
@@ -404,6 +436,9 @@ h2_send(NetSession *session, uint8_t *buffer, size_t max)
 			break;
 		take_frame(session, frame, (size_t) length);
 	}
+	if (unlikely(h2->starved && !h2->closed && h2->pending_length == 0 &&
+				 max - h2->out_used >= ROOM_MIN))
+		last_words(session);
 	h2->out = NULL;
 	return h2->out_used;
 }

@@ -85,6 +85,10 @@ struct NetStream
 	uint32_t message_room; /* of buffer */
 	uint8_t *buffer;       /* in the arena, or large_buffer */
 	uint8_t *large_buffer; /* own, accounted: message_room bytes */
+	bool awaits_window;    /* in the queue for H2.large_bytes */
+	uint32_t large_bytes;  /* counted there */
+	NetStream *next_large; /* in that queue */
+	NetStream *previous_large;
 
 	/* answer */
 	NetSource *source; /* or NULL: from memory */
@@ -123,6 +127,11 @@ typedef struct H2
 	} paths[PATH_CACHE];
 	unsigned next_path;
 
+	/* Large messages: the bytes of those whose window is open, and who waits for that. */
+	uint64_t large_bytes;
+	NetStream *first_large;
+	NetStream *last_large;
+
 	/* pings (RPC-24) */
 	uint64_t last_ping_ns;
 	unsigned ping_strikes;
@@ -145,6 +154,7 @@ typedef struct H2
 	bool slow_trailers; /* nghttp2 has to make the next header block */
 	bool settings_sent;
 	bool full;    /* a DATA frame did not fit */
+	bool starved; /* nghttp2 had no memory: the GOAWAY is made by hand, and then the end */
 	bool closing; /* after the GOAWAY that is queued, nothing */
 	bool closed;  /* it is out */
 	bool shutdown_noticed;
@@ -180,6 +190,10 @@ extern void h2_drain(NetSession *session);
 extern void h2_cut(NetSession *session);
 extern bool h2_is_done(const NetSession *session);
 extern void h2_reset(NetStream *stream, uint32_t error_code);
+/* A message of that length comes in: opens its window for it, now or when others have ended. */
+extern void h2_want_window(NetStream *stream, uint32_t length);
+/* nghttp2 found no memory for what the connection itself needs. */
+extern void h2_starve(NetSession *session);
 /* The stream has left nghttp2: handlers are told, memory goes back. */
 extern void h2_stream_ended(NetStream *stream);
 

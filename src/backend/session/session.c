@@ -216,6 +216,8 @@ set_up_session(Session *session)
 	/* A request, its decoded form and its proposal. */
 	session_memory_init(&session->memory, my_shm, my_slot, (uint64_t) config.backend_memory,
 						4 * (uint64_t) limits.message_max);
+	/* The same of all large ones; the other half of the share is for what is not large. */
+	limits.large_max = session->memory.own_limit / 6;
 	session->access = (PageAccess){
 		.shm = my_shm, .area = my_area, .slot = my_slot, .wait = wait_for_page, .arg = session};
 	status = rpc_create(my_shm, my_slot, &session->access, &session->memory.budget, &session->rpc);

@@ -33,8 +33,10 @@ typedef struct NetLimits
 	uint64_t keepalive_min_ns; /* RPC-24 */
 	uint64_t keepalive_interval_ns;
 	uint64_t keepalive_timeout_ns;
-	bool pings_are_free;      /* a client may ping as it likes (section 4.4: with TLS) */
-	bool http1_only;          /* HTTP/2 is not answered: the connection is closed */
+	bool pings_are_free; /* a client may ping as it likes (section 4.4: with TLS) */
+	bool http1_only;     /* HTTP/2 is not answered: the connection is closed */
+	uint64_t large_max;  /* bytes of large messages that may come in at once; 0: as many as there is
+						   memory for */
 	uint32_t header_list_max; /* bytes of names and values of one request; 0: 16 MiB */
 } NetLimits;
 

@@ -191,6 +191,7 @@ fuzz_session(void)
 	};
 	static const NetLimits limits = {
 		.message_max = 100000,
+		.large_max = 120000,
 		.streams_max = 20,
 		.keepalive_min_ns = 5 * SECOND,
 		.keepalive_interval_ns = 7200 * SECOND,

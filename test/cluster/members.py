@@ -9,10 +9,12 @@ import argparse
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from certs import Authority                                                     # noqa: E402
 from cluster import Cluster                                                     # noqa: E402
 from node import Client, Node, Tap, check, error_of, wait_until                       # noqa: E402
 
@@ -282,6 +284,32 @@ def long_absent(program):
         cluster.hashes_agree(30)
 
 
+def links_over_tls(program):
+    """Certificates both ways.  One whose certificate is of another authority is refused by the others, and says why it gets nowhere."""
+    with tempfile.TemporaryDirectory(prefix="rusd-certs.") as directory:
+        def flags_of(authority):
+            cert, key = authority.issue("member", ip="127.0.0.1")
+            return QUIET + ["--peer-cert-file=" + cert, "--peer-key-file=" + key, "--peer-trusted-ca-file=" + authority.cert, "--peer-client-cert-auth"]
+        good, bad = flags_of(Authority(directory, "good")), flags_of(Authority(directory, "bad"))
+        with Cluster(program, 3, SEED, good, scheme="https") as cluster:
+            cluster.start()
+            write_anywhere(cluster)
+            large_proposals(cluster)
+            outsider = followers_of(cluster)[0]
+            outsider.stop()
+            outsider.flags = bad
+            outsider.launch()
+            cluster.know()
+            others = [m for m in members_of(cluster) if m is not outsider]
+            wait_until(lambda: any(m.logged("rejected connection on peer endpoint") for m in others), "the others refuse it")
+            wait_until(lambda: outsider.logged("no connection to a member"), "it says that it gets nowhere")
+            write_until(others[0], b"without", b"1")
+            outsider.stop()
+            outsider.flags = good
+            start(cluster, outsider)
+            cluster.hashes_agree(30)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--server", required=True)
@@ -304,7 +332,8 @@ def main():
             cluster.start()
             for name, function in chosen:
                 tap.run(name, function, cluster)
-    for name, function in [("a member returns to a log that does not hold what it needs", long_absent)]:
+    for name, function in [("a member returns to a log that does not hold what it needs", long_absent),
+                           ("links over TLS, with certificates", links_over_tls)]:
         if options.only in name:
             tap.run(name, function, options.server)
     tap.end()

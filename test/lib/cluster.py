@@ -21,18 +21,19 @@ ELECTION_MS = 500               # of every cluster here: short, so that a fault 
 
 
 class Member(Node):
-    """One member.  all: {name: peer port of the router}, the same for every member."""
+    """One member.  everybody: {name: peer port of the router}, the same for every member."""
 
-    def __init__(self, program, name, directory, ports, routed, everybody, flags):
-        self.name, self.routed, self.everybody = name, routed, everybody
+    def __init__(self, program, name, directory, ports, routed, everybody, flags, scheme="http"):
+        self.name, self.routed, self.everybody, self.scheme = name, routed, everybody, scheme
         os.makedirs(directory)
         super().__init__(program, flags, directory=directory, start=False, ports=ports)
 
     def argv(self):
         client = "http://127.0.0.1:%d" % self.client
         return [self.program, "--name", self.name, "--data-dir", self.data, "--listen-client-urls", client, "--advertise-client-urls", client,
-                "--listen-peer-urls", "http://127.0.0.1:%d" % self.peer, "--initial-advertise-peer-urls", "http://127.0.0.1:%d" % self.routed,
-                "--initial-cluster", ",".join("%s=http://127.0.0.1:%d" % x for x in self.everybody.items()),
+                "--listen-peer-urls", "%s://127.0.0.1:%d" % (self.scheme, self.peer),
+                "--initial-advertise-peer-urls", "%s://127.0.0.1:%d" % (self.scheme, self.routed),
+                "--initial-cluster", ",".join("%s=%s://127.0.0.1:%d" % (name, self.scheme, port) for name, port in self.everybody.items()),
                 "--heartbeat-interval", str(HEARTBEAT_MS), "--election-timeout", str(ELECTION_MS)] + self.flags
 
     def status(self, timeout=2):
@@ -48,14 +49,14 @@ class Member(Node):
 
 
 class Cluster:
-    """Members m0, m1, ... and the router between them."""
+    """Members m0, m1, ... and the router between them.  scheme: of the peer URLs; with https the flags name the certificates."""
 
-    def __init__(self, program, count, seed, flags=()):
+    def __init__(self, program, count, seed, flags=(), scheme="http"):
         self.directory = tempfile.mkdtemp(prefix="rusd-cluster.")
         ports = free_ports(3 * count)
         names = ["m%d" % i for i in range(count)]
         routed = dict(zip(names, ports[2 * count:]))
-        self.members = {name: Member(program, name, os.path.join(self.directory, name), (ports[i], ports[count + i]), routed[name], routed, list(flags))
+        self.members = {name: Member(program, name, os.path.join(self.directory, name), (ports[i], ports[count + i]), routed[name], routed, list(flags), scheme)
                         for i, name in enumerate(names)}
         self.router = Router({name: (routed[name], m.peer) for name, m in self.members.items()}, seed)
 

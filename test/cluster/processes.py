@@ -152,6 +152,26 @@ def requests_in_flight_finish(program):
         client.close()
 
 
+def process_stands_still(program, kind):
+    """Writes wait while it is stopped, and /health says so; then they go on."""
+    with Node(program, QUIET) as server:
+        client = Client(server.endpoint)
+        client.put(b"a", b"1")
+        pid = server.of_kind(kind)[0]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            call = client.begin("KV/Put", client.message("PutRequest", key=b"b", value=b"2"), 300)
+            wait_until(lambda: "request timed out" in server.get("/health")[1], "/health tells that writes stand still")
+            check("linearizable_read failed" in server.get("/readyz")[1], "/readyz is well")
+            check(server.get("/livez")[0] == 200, "/livez is ill")
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        wait_until(server.healthy, "the node is well again")
+        error_of(call.result)
+        put_and_get(server, b"after", b"3")
+        client.close()
+
+
 def log_that_nobody_reads(program):
     """Standard error is a pipe, which is full soon: every write is told of, and some backends are killed."""
     with Node(program, ["--warning-apply-duration=1ns"], start=False) as server:
@@ -202,6 +222,8 @@ def main():
               ("SIGQUIT ends at once", ends_by_signal, signal.SIGQUIT, 2),
               ("a shell sees status 143 after SIGTERM", status_in_a_shell),
               ("writes in flight at SIGTERM are answered truly", requests_in_flight_finish),
+              ("a walwriter that stands still is told", process_stands_still, "walwriter"),
+              ("an applier that stands still is told", process_stands_still, "applier"),
               ("a log that nobody reads holds nobody up", log_that_nobody_reads),
               ("a directory of etcd's is refused", foreign_directories)]
     for name, function, *arguments in tests:

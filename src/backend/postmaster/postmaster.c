@@ -7,13 +7,13 @@
  * in shared memory can stop it.  All decisions about the node's state are in advance(), called after
  * every event.
  *
- * Who dies	and how							what happens
- *	 backend, any way						its slot is taken back when raft and applier have let go of
- * it essential process, EXIT_STOP			the node ends with status 1: disk error, damage
- *	 essential process, any other way		all others are stopped, shared memory is made anew,
- * recovery runs; three such deaths of one kind at one applied index end the node with
- * EXIT_CRASH_LOOP
- *	 the postmaster							the kernel kills all children (parent-death signal)
+ * Who dies, and what happens:
+ *
+ * - a backend or peer, any way: its slot is taken back when raft and applier have let go of it
+ * - an essential process by EXIT_STOP (disk error, damage): the node ends with status 1
+ * - an essential process, any other way: all others are stopped, shared memory is made anew, recovery
+ *   runs; three such deaths of one kind at one applied index end the node with EXIT_CRASH_LOOP
+ * - the postmaster: the kernel kills all children (parent-death signal)
  *
  * src/backend/postmaster/postmaster.c
  */
@@ -804,7 +804,6 @@ announce_ready(void)
 	if (!shm_control_try_read(node.shm, &control) || !control.ready)
 		return;
 	node.announced = true;
-	/* The node came up: crashes from now on are counted anew only where the log has moved on. */
 	if (name == NULL || strlen(name) >= sizeof(address.sun_path))
 		return;
 	memcpy(address.sun_path, name, strlen(name) + 1);

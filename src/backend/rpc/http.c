@@ -148,6 +148,14 @@ check_alarms(const HttpRequest *request, const SharedSnapshot *shared)
 	return NULL;
 }
 
+/* Where walwriter or applier stand still nothing is committed or applied, whatever can still be read; a leader that
+ * could would have handed over. */
+static bool
+writes_stand_still(const ControlState *control)
+{
+	return control->role == ROLE_LEADER && (control->ills & (ILL_FLUSH | ILL_APPLY)) != 0;
+}
+
 /* A read of one key; sets waits if it must be tried again. */
 static const char *
 check_read(HttpRequest *request, bool serializable)
@@ -163,7 +171,7 @@ check_read(HttpRequest *request, bool serializable)
 		request->waits = true;
 		return NULL;
 	}
-	if (status == RUSD_AGAIN)
+	if (status == RUSD_AGAIN || (!serializable && writes_stand_still(&control)))
 		return status_text(RUSD_TIMEOUT);
 	if (status == RUSD_OK)
 		status = range_get(&shared->snapshot, (Bytes){(const uint8_t *) "health", 6},

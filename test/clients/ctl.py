@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""rusdctl beside etcdctl, both against the same etcd: output, complaints and exit statuses are the same. TAP.
+"""rusdctl beside etcdctl, both against the same server: output, complaints and exit statuses are the same. TAP.
 
-    ctl.py --ctl build/gcc/rusdctl [--etcd PATH] [--etcdctl PATH]
+    ctl.py --server build/gcc/rusd --ctl build/gcc/rusdctl [--etcd PATH] [--etcdctl PATH]
 
-A cluster of three etcd members, plain first, then TLS with client certificates. What may differ is in LEFT_OUT, each with its
+A cluster of three etcd members, plain first, then TLS with client certificates; then a node of rusd with TLS. What may differ is in LEFT_OUT, each with its
 reason, and etcdctl's own log lines (they bear times), its pages of usage behind an error, and the time that something took.
 
 test/clients/ctl.py
@@ -268,6 +268,44 @@ def glance(pair):
     wait_until(lambda: rows()[1] == 0, "it is back", every=0.1)
 
 
+class Single:
+    """One node of rusd, with TLS and client certificates; serves as Cluster does for a Pair."""
+
+    def __init__(self, server, authority):
+        cert, key = authority.issue("node", ip="127.0.0.1")
+        ports = free_ports(2)
+        url = "https://127.0.0.1:%d" % ports[0]
+        self.node = Node(server, ["--cert-file", cert, "--key-file", key, "--trusted-ca-file", authority.cert, "--client-cert-auth",
+                                  "--listen-client-urls", url, "--advertise-client-urls", url], start=False, ports=ports)
+        self.nodes, self.endpoints = [self.node], url
+
+    def __enter__(self):
+        self.node.launch()
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if kind is not None:
+            self.node.explain()
+        self.node.remove()
+
+
+def with_rusd(pair):
+    """What etcdctl of 3.4 knows of an answer is all that it prints: Status and HashKV have more."""
+    wait_until(lambda: pair.etcdctl("endpoint health --command-timeout=1s")[2] == 0, "the node serves", every=0.2)
+    for key, value in (("a", "1"), ("b", "2"), ("bb", "3"), ("c", "4")):
+        check(run(pair.ours, pair.one, ["put", key, value], pair.environment)[::2] == (b"OK\n", 0), "put")
+    for line, forms in LOOKS:
+        for form in forms:
+            if not line.startswith(("endpoint status", "endpoint hashkv")):
+                pair.both("%s -w %s" % (line, form))
+    changes(pair)
+    for line in REFUSED:
+        if "{" not in line and not line.startswith("member"):
+            check(pair.both(line)[2] != 0, "is refused: " + line)
+    out, error, status = run(pair.ours, pair.one, ["endpoint", "status", "--cluster", "-w", "table"], pair.environment)
+    check(status == 0 and re.search(rb"\| +leader \| +ok \| +0 \|", out), "the table: %s %s" % (out.decode(), error))
+
+
 def tls_refusals(args, cluster, authority, other):
     """What rusdctl says, and that etcdctl gets no answer either."""
     cert, key = authority.issue("client")
@@ -296,6 +334,7 @@ def tls_refusals(args, cluster, authority, other):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--server", required=True)
     p.add_argument("--ctl", required=True)
     p.add_argument("--etcd", default="etcd")
     p.add_argument("--etcdctl", default="etcdctl")
@@ -317,6 +356,8 @@ def main():
             for part in (prepare, looks, move_leader):
                 tap.run("TLS: " + part.__name__.replace("_", " "), part, pair)
             tap.run("TLS: refusals", tls_refusals, args, cluster, authority, other)
+        with Single(args.server, authority) as single:
+            tap.run("a node of rusd, TLS", with_rusd, Pair(args, single, pair.environment))
     tap.end()
 
 

@@ -31,6 +31,13 @@ print_summary(const LogSummary *s, bool json)
 
 /* ---- JSON: what is behind the header of an entry ---- */
 
+/* A number that is not on the list is no reason to read beyond it: entry_check does not look at all. */
+static const char *
+name_of(const char *const *names, size_t count, uint32_t number)
+{
+	return number < count && names[number] != NULL ? names[number] : "unknown";
+}
+
 static const char *
 op_name(uint16_t kind)
 {
@@ -38,7 +45,7 @@ op_name(uint16_t kind)
 		[OP_PUT] = "put", [OP_DELETE] = "delete",   [OP_RANGE] = "range",
 		[OP_TXN] = "txn", [OP_COMPARE] = "compare", [OP_JUMP] = "jump"};
 
-	return kind < lengthof(names) && names[kind] != NULL ? names[kind] : "unknown";
+	return name_of(names, lengthof(names), kind);
 }
 
 static void
@@ -69,7 +76,8 @@ json_op(const Op *op)
 	}
 	if (h->kind == OP_COMPARE)
 	{
-		printf(",\"target\":\"%s\",\"result\":\"%s\"", targets[target], results[h->target >> 8]);
+		printf(",\"target\":\"%s\",\"result\":\"%s\"", name_of(targets, lengthof(targets), target),
+			   name_of(results, lengthof(results), h->target >> 8));
 		if (target == 3)
 			json_bytes("operand", op->value);
 		else
@@ -128,7 +136,8 @@ json_member(const EntryMember *m)
 
 	printf(",\"action\":\"%s\",\"id\":\"%" PRIx64 "\",\"learner\":%s,\"judged_at\":%" PRIu64
 		   ",\"name\":",
-		   actions[m->action], m->member_id, m->is_learner ? "true" : "false", m->judged_at);
+		   name_of(actions, lengthof(actions), m->action), m->member_id,
+		   m->is_learner ? "true" : "false", m->judged_at);
 	json_string(&at);
 	printf(",\"peer_urls\":[");
 	for (uint32_t i = 0; i < m->peer_url_count; i++)

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""What a shell and the network do for rusdctl: completion in a real bash, SRV records from a real resolver. TAP.
+"""What a shell and the system do for rusdctl: completion in a real bash, unix sockets, SRV records from a real resolver. TAP.
 
     shell.py --server build/gcc/rusd --ctl build/gcc/rusdctl
 
-The second part runs in a network and a mount namespace of its own, where it is the name server; it is skipped with a message where
+The last part runs in a network and a mount namespace of its own, where it is the name server; it is skipped with a message where
 none can be made.
 
 test/regress/shell.py
@@ -20,7 +20,7 @@ import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
-from node import Node, Tap, check                                       # noqa: E402
+from node import Node, Tap, check, free_ports                                       # noqa: E402
 
 DOMAIN = "example.test"
 
@@ -53,6 +53,19 @@ def completion(ctl):
             ("rusdctl --endpoints a:1,b:2 def", ["defrag"], True), ("rusdctl get --keys", ["--keys-only"], True)):
         got = completed(ctl, line)
         check(got == (expected, blank), "%s: %s" % (line, got))
+
+
+# ---- sockets ----
+
+def unix_socket(ctl, server):
+    with tempfile.TemporaryDirectory(prefix="rusd-test.") as place:
+        path = os.path.join(place, "socket")
+        client, peer = free_ports(2)
+        urls = "http://127.0.0.1:%d,unix://%s" % (client, path)
+        with Node(server, ["--listen-client-urls", urls], ports=(client, peer)):
+            for endpoint in ("unix://" + path, "unix:" + path):
+                done = subprocess.run([ctl, "--endpoints", endpoint, "endpoint", "health"], capture_output=True, text=True, timeout=60)
+                check(done.returncode == 0 and done.stdout.startswith(endpoint + " is healthy"), "%s: %s" % (endpoint, done))
 
 
 # ---- discovery ----
@@ -144,6 +157,7 @@ def main():
         return
     tap = Tap()
     tap.run("completion in bash", completion, args.ctl)
+    tap.run("a unix socket", unix_socket, args.ctl, args.server)
     tap.run("SRV records", apart, args)
     tap.end()
 

@@ -44,8 +44,6 @@ struct NetLink
 	int32_t stream_id; /* 0: none yet */
 	bool is_open;      /* on_open was called */
 	bool has_ended;    /* on_end was called */
-	bool accepted;     /* the response has been begun */
-	bool finishing;    /* status OK behind what is queued */
 	bool is_deferred;  /* nghttp2 waits for more to send */
 	bool malformed;
 	/* fields of the header block that is coming */
@@ -218,7 +216,6 @@ net_link_accept(NetLink *link, const NetLinkField *fields, uint32_t count)
 	Check(count <= NET_LINK_FIELDS_MAX);
 	for (uint32_t i = 0; i < count; i++)
 		headers[2 + i] = field(fields[i].name, fields[i].value);
-	link->accepted = true;
 	if (nghttp2_submit_response(link->ng, link->stream_id, headers, 2 + count, &provider) != 0)
 		end_link(link, CODE_UNKNOWN, "no memory");
 }
@@ -235,19 +232,8 @@ net_link_refuse(NetLink *link, int grpc_code, const char *text)
 	snprintf(code, sizeof(code), "%d", grpc_code);
 	headers[2] = field("grpc-status", code);
 	headers[3] = field("grpc-message", encoded);
-	link->accepted = true;
 	(void) nghttp2_submit_response(link->ng, link->stream_id, headers, 4, NULL);
 	end_link(link, grpc_code, text);
-}
-
-void
-net_link_finish(NetLink *link)
-{
-	link->finishing = true;
-	if (!link->is_deferred)
-		return;
-	link->is_deferred = false;
-	(void) nghttp2_session_resume_data(link->ng, link->stream_id);
 }
 
 void
@@ -531,26 +517,19 @@ static ssize_t
 read_queue(nghttp2_session *ng, int32_t stream_id, uint8_t *buffer, size_t length,
 		   uint32_t *data_flags, nghttp2_data_source *source, void *arg)
 {
-	static const char code[] = "0";
 	NetLink *link = arg;
 	size_t unsent = net_link_unsent(link);
 
+	(void) ng;
+	(void) stream_id;
 	(void) buffer;
 	(void) source;
-	if (unsent == 0 && !link->finishing)
+	if (unsent == 0)
 	{
 		link->is_deferred = true;
 		return NGHTTP2_ERR_DEFERRED;
 	}
 	*data_flags |= NGHTTP2_DATA_FLAG_NO_COPY;
-	if (link->finishing && unsent <= length)
-	{
-		nghttp2_nv trailers[1] = {field("grpc-status", code)};
-
-		*data_flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
-		if (nghttp2_submit_trailer(ng, stream_id, trailers, 1) != 0)
-			return NGHTTP2_ERR_CALLBACK_FAILURE;
-	}
 	return (ssize_t) Min(unsent, length);
 }
 

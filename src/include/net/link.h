@@ -49,8 +49,6 @@ extern void net_link_destroy(NetLink *link);
 /* Accepting end, once, in on_open or after it. */
 extern void net_link_accept(NetLink *link, const NetLinkField *fields, uint32_t count);
 extern void net_link_refuse(NetLink *link, int grpc_code, const char *text);
-/* Accepting end: nothing more comes from here; status OK behind all messages. */
-extern void net_link_finish(NetLink *link);
 
 /* Bytes from the socket.  RUSD_INVALID: no HTTP/2, or not as it was agreed upon; RUSD_NO_MEMORY: close the connection. */
 extern Status net_link_receive(NetLink *link, const uint8_t *data, size_t length);

@@ -188,6 +188,27 @@ def leader_stands_still(cluster):
     cluster.hashes_agree(30)
 
 
+def leader_does_not_get_on(cluster):
+    """One process of the leader is stopped: writes through the others go on, another takes over, the rest is told."""
+    for kind, work in (("walwriter", "flush"), ("applier", "apply")):
+        leader = leader_of(cluster)
+        pid = leader.of_kind(kind)[0]
+        ill = 'rusd_ill{work="%s"}' % work
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            rest = [m for m in members_of(cluster) if m is not leader]
+            write_until(rest[0], b"while-ill", kind.encode())
+            wait_until(lambda m=leader, name=ill: m.metrics()[name] == 1, "%s says what stands still" % leader.name)
+            wait_until(lambda m=leader: m.metrics()["etcd_server_is_leader"] == 0, "%s leads no more" % leader.name)
+            write_until(rest[0], b"while-ill", kind.encode())
+            check(leader.logged("and hands over"), "it does not say that it hands over")
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        wait_until(lambda m=leader, name=ill: m.metrics()[name] == 0, "%s is well again" % leader.name)
+        write_until(leader, b"while-ill", b"over")
+    cluster.hashes_agree(30)
+
+
 def links_are_killed(cluster):
     """Processes of links die at any instruction: nothing else does, and nothing is lost."""
     essential = {m: [p for p, k in m.processes().items() if k in ("raft", "walwriter", "applier")] for m in members_of(cluster)}
@@ -322,6 +343,7 @@ def main():
                     ("reads are linearizable on every member", reads_are_linearizable),
                     ("the leader is killed under load", leader_is_killed),
                     ("the leader stands still", leader_stands_still),
+                    ("a process of the leader stands still", leader_does_not_get_on),
                     ("processes of links are killed under load", links_are_killed),
                     ("a member returns to a log that still has all", absent_and_returning),
                     ("a member of another cluster is refused (BOOT-22)", other_cluster_is_refused),

@@ -65,6 +65,31 @@ on_call(void *arg, NetCall *call)
 		net_call_reply_bytes(call, call->message.data, call->message.length);
 }
 
+/* Says method, target and body. */
+static void
+on_http(void *arg, NetHttp *http)
+{
+	Peer *peer = arg;
+	Bytes type = net_http_header(http, "content-type");
+	char *text = arena_alloc(&http->arena, http->body.length + 256);
+	int length = snprintf(text, 256, "%s %s %.*s ", http->method, http->target, (int) type.length,
+						  type.data == NULL ? "" : (const char *) type.data);
+
+	if (http->body.length > 0)
+		memcpy(text + length, http->body.data, http->body.length);
+	peer->http_open++;
+	if (strcmp(http->target, "/silent") != 0)
+		net_http_reply(http, 200, "Content-Type: text/x\r\nX-Y: z\r\n",
+					   (Bytes){(uint8_t *) text, (size_t) length + http->body.length});
+}
+
+static void
+on_http_close(void *arg, NetHttp *http)
+{
+	(void) http;
+	((Peer *) arg)->http_open--;
+}
+
 static void
 on_close(void *arg, NetCall *call)
 {
@@ -153,7 +178,10 @@ client_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *na
 				  Min(used, 599));
 		stream->has_message = true;
 	}
-	else
+	else if (strcmp((const char *) name, "x-y") == 0)
+		keep_text(stream->http_header, sizeof(stream->http_header), value, length);
+	else if (strcmp((const char *) name, "date") != 0 &&
+			 strcmp((const char *) name, "content-length") != 0)
 		fail_msg("unexpected header %s", (const char *) name);
 	return 0;
 }
@@ -297,6 +325,8 @@ peer_init(Peer *peer, const NetLimits *limits)
 		.arg = peer,
 		.on_call = on_call,
 		.on_close = on_close,
+		.on_http = on_http,
+		.on_http_close = on_http_close,
 		.find_method = peer->no_find_method ? NULL : find_method,
 		.unknown_method = unknown_method,
 	};

@@ -21,7 +21,8 @@ typedef struct PeerStream
 	int32_t id;
 	char status[8];
 	char content_type[64];
-	char encoding[16]; /* grpc-encoding */
+	char http_header[8]; /* x-y, of an answer that is no gRPC */
+	char encoding[16];   /* grpc-encoding */
 	char grpc_status[8];
 	char grpc_message[600];
 	bool has_message; /* grpc-message was there */
@@ -73,6 +74,7 @@ struct Peer
 	NetCall *calls[PEER_CALLS];                 /* dispatched and not closed */
 	unsigned dispatched;
 	unsigned closed_calls;
+	unsigned http_open;  /* HTTP requests that the handlers have */
 	unsigned find_count; /* of find_method */
 	bool no_find_method;
 };

@@ -583,6 +583,70 @@ content_type_decides(void **state)
 	}
 }
 
+/* Section 4.5: with TLS what is no gRPC goes where HTTP/1.1 goes. */
+static void
+http_over_http2_is_served(void **state)
+{
+	NetLimits limits = peer_limits();
+	static uint8_t body[200000];
+	PeerRequest get = {.method = "GET", .path = "/health", .content_type = ""};
+	PeerRequest head = {.method = "HEAD", .path = "/health", .content_type = ""};
+	PeerRequest post = {.path = "/v3", .content_type = "text/j", .body = body, .length = 200000};
+	PeerStream *stream;
+
+	(void) state;
+	limits.http_over_h2 = true;
+	peer_init(peer, &limits);
+	stream = peer_submit(peer, &get);
+	peer_pump(peer);
+	assert_string_equal(stream->status, "200");
+	assert_string_equal(stream->content_type, "text/x");
+	assert_string_equal(stream->http_header, "z");
+	assert_int_equal(stream->length, strlen("GET /health  "));
+	assert_memory_equal(stream->body, "GET /health  ", stream->length);
+	assert_true(stream->ended);
+	assert_int_equal(stream->header_blocks, 1);
+	stream = peer_submit(peer, &head);
+	peer_pump(peer);
+	assert_string_equal(stream->status, "200");
+	assert_true(stream->ended);
+	assert_int_equal(stream->length, 0);
+
+	/* A body that is larger than windows and frames comes back whole. */
+	memset(body, 'b', sizeof(body));
+	stream = peer_submit(peer, &post);
+	peer_pump(peer);
+	assert_int_equal(stream->length, strlen("POST /v3 text/j ") + sizeof(body));
+	assert_memory_equal(stream->body, "POST /v3 text/j bbb", 19);
+	assert_true(stream->ended);
+}
+
+/* A body that is too large is given up; gRPC goes on beside all that; who waits is told of the end. */
+static void
+http_over_http2_ends(void **state)
+{
+	NetLimits limits = peer_limits();
+	static uint8_t body[2000];
+	PeerRequest post = {.path = "/v3", .content_type = "text/j", .body = body, .length = 2000};
+	PeerRequest silent = {.method = "GET", .path = "/silent", .content_type = ""};
+	PeerStream *stream;
+
+	(void) state;
+	limits.http_over_h2 = true;
+	limits.message_max = 1000;
+	peer_init(peer, &limits);
+	stream = peer_submit(peer, &post);
+	peer_pump(peer);
+	assert_true(stream->was_reset);
+	assert_ok(peer_unary(peer, "x", 1), "x", 1);
+	(void) peer_submit(peer, &silent);
+	peer_pump(peer);
+	assert_int_equal(peer->http_open, 1);
+	net_session_cut(peer->server);
+	peer_pump(peer);
+	assert_int_equal(peer->http_open, 0);
+}
+
 static void
 only_post_is_served(void **state)
 {
@@ -1408,6 +1472,8 @@ main(void)
 		TEST(broken_framing_is_refused),
 		TEST(encodings_are_refused),
 		TEST(content_type_decides),
+		TEST(http_over_http2_is_served),
+		TEST(http_over_http2_ends),
 		TEST(only_post_is_served),
 		TEST(bad_timeouts_are_told),
 		cmocka_unit_test(timeouts_are_read_and_written),

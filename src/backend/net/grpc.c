@@ -275,6 +275,9 @@ grpc_headers_done(NetStream *stream)
 	}
 	if (!check_content_type(stream))
 	{
+		stream->is_http = session->limits.http_over_h2;
+		if (stream->is_http)
+			return;
 		fail_quoted(stream, "415", CODE_INVALID_ARGUMENT, "invalid gRPC request content-type ",
 					stream->content_type, "");
 		return;

@@ -331,6 +331,8 @@ h2_stream_ended(NetStream *stream)
 		stream->source->close(stream->source);
 		stream->source = NULL;
 	}
+	if (stream->http != NULL)
+		h2_http_ended(stream);
 	if (stream->dispatched)
 		session->handlers.on_close(session->handlers.arg, &stream->call);
 	grpc_release_message(stream);
@@ -415,7 +417,9 @@ on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t stream_id, const uint8
 	NetStream *stream = find_stream(session, stream_id);
 
 	(void) flags;
-	if (likely(stream != NULL))
+	if (unlikely(stream != NULL && stream->is_http))
+		h2_http_data(stream, data, length);
+	else if (likely(stream != NULL))
 		grpc_data(stream, data, length);
 	return nghttp2_session_consume_connection(ng, length) == 0 ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
@@ -440,7 +444,9 @@ on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 				stream->remote_closed = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
 				grpc_headers_done(stream);
 			}
-			if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
+			if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) && unlikely(stream->is_http))
+				h2_http_remote_end(stream);
+			else if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
 				grpc_remote_end(stream);
 			return 0;
 		case NGHTTP2_PING:

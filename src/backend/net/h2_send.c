@@ -125,7 +125,7 @@ end_of_reply(nghttp2_session *ng, NetStream *stream, uint32_t *data_flags)
 
 	*data_flags |= NGHTTP2_DATA_FLAG_EOF;
 	close_source(stream);
-	if (likely(!stream->session->h2.slow_trailers))
+	if (likely(!stream->session->h2.slow_trailers) || stream->is_http)
 		return 0;
 	*data_flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
 	return nghttp2_submit_trailer(ng, stream->id, trailers, lengthof(trailers));
@@ -277,7 +277,7 @@ send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *header, size
 
 	memcpy(target, header, FRAME_HEADER_BYTES);
 	h2->out_used += FRAME_HEADER_BYTES + length;
-	if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
+	if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) && !stream->is_http)
 	{
 		target[4] &= (uint8_t) ~NGHTTP2_FLAG_END_STREAM;
 		target += FRAME_HEADER_BYTES + length;

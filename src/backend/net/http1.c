@@ -518,7 +518,7 @@ reason_phrase(int status)
 	return "Unknown";
 }
 
-static void
+void
 http_date(char *text, size_t size)
 {
 	static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
@@ -539,7 +539,7 @@ http_date(char *text, size_t size)
 static void
 answer(Http1 *http1, int status, const char *headers, Bytes body)
 {
-	char head[512], date[40];
+	char head[512], date[HTTP_DATE_SIZE];
 	bool is_head = http1->parser.method == HTTP_HEAD;
 	bool no_body = status == 204 || status == 304;
 	int length;
@@ -583,6 +583,11 @@ net_http_reply(NetHttp *http, int status, const char *headers, Bytes body)
 {
 	Http1 *http1 = (Http1 *) http;
 
+	if (http->call != NULL)
+	{
+		h2_http_reply(http, status, headers != NULL ? headers : "", body);
+		return;
+	}
 	if (http1->answered || http1->stop)
 		return;
 	if (http1->session->draining)
@@ -596,6 +601,8 @@ net_http_header(const NetHttp *http, const char *name)
 	const Http1 *http1 = (const Http1 *) http;
 	size_t length = strlen(name);
 
+	if (http->call != NULL)
+		return h2_http_header(http, name);
 	for (unsigned i = 0; i < http1->header_count; i++)
 	{
 		const char *have = (const char *) http1->text.data + http1->headers[i].name.start;

@@ -66,7 +66,8 @@ struct NetStream
 	bool dispatched;    /* on_call was called */
 	bool answered;      /* one answer was begun, or the stream reset by us */
 	bool too_many_messages;
-	bool gzip; /* grpc-encoding: its messages may be compressed, and so are the answers */
+	bool is_http; /* no gRPC: for on_http */
+	bool gzip;    /* grpc-encoding: its messages may be compressed, and so are the answers */
 	uint32_t header_bytes;
 	Bytes method; /* if it is not POST */
 	Bytes content_type;
@@ -99,6 +100,8 @@ struct NetStream
 	bool streaming;    /* messages come from source->next */
 	bool last_message; /* the one that is sent now */
 	bool deferred;
+
+	NetHttp *http; /* is_http: as the handlers have it, once they do */
 };
 
 /* ---- sessions ---- */
@@ -203,6 +206,13 @@ extern void h2_send_callbacks(nghttp2_session_callbacks *callbacks);
 extern ssize_t h2_read_reply(nghttp2_session *ng, int32_t stream_id, uint8_t *buffer, size_t length,
 							 uint32_t *data_flags, nghttp2_data_source *source, void *arg);
 
+/* ---- h2_http.c ---- */
+extern void h2_http_data(NetStream *stream, const uint8_t *data, size_t length);
+extern void h2_http_remote_end(NetStream *stream);
+extern void h2_http_ended(NetStream *stream);
+extern void h2_http_reply(NetHttp *http, int status, const char *lines, Bytes body);
+extern Bytes h2_http_header(const NetHttp *http, const char *name);
+
 /* ---- grpc.c ---- */
 extern void grpc_header(NetStream *stream, nghttp2_rcbuf *name, nghttp2_rcbuf *value);
 extern void grpc_headers_done(NetStream *stream);
@@ -226,6 +236,9 @@ extern size_t gzip_deflate(const uint8_t *data, size_t length, uint8_t *buffer, 
 						   MemoryBudget *budget);
 
 /* ---- http1.c ---- */
+#define HTTP_DATE_SIZE 40
+/* Now, as the header Date says it. */
+extern void http_date(char *text, size_t size);
 extern Status http1_begin(NetSession *session);
 extern void http1_destroy(NetSession *session);
 extern Status http1_receive(NetSession *session, const uint8_t *data, size_t length);

@@ -188,6 +188,7 @@ net_limits(const Session *session)
 		.keepalive_timeout_ns = own_keepalive ? (uint64_t) config.grpc_keepalive_timeout
 											  : UINT64_C(20) * 1000 * NS_PER_MS,
 		.pings_are_free = tls,
+		.http_over_h2 = tls,
 		.http1_only = my_listener == LISTENER_PEER ||
 					  (tls && strcmp(stream_protocol(&session->stream), "h2") != 0),
 		.header_list_max = tls ? TLS_HEADER_LIST_MAX : 0,

@@ -34,6 +34,7 @@ typedef struct NetLimits
 	uint64_t keepalive_interval_ns;
 	uint64_t keepalive_timeout_ns;
 	bool pings_are_free; /* a client may ping as it likes (section 4.4: with TLS) */
+	bool http_over_h2;   /* what is no gRPC goes to on_http (section 4.5: with TLS) */
 	bool http1_only;     /* HTTP/2 is not answered: the connection is closed */
 	uint64_t large_max;  /* bytes of large messages that may come in at once; 0: as many as there is
 						   memory for */
@@ -88,7 +89,7 @@ struct NetCall
 	void *user; /* the handler's own */
 };
 
-/* An HTTP/1.1 request, complete. */
+/* An HTTP request that is no gRPC, complete. */
 struct NetHttp
 {
 	const char *method; /* "GET", ... */
@@ -96,6 +97,7 @@ struct NetHttp
 	Bytes body;
 	Arena arena;
 	void *user;
+	NetCall *call; /* net's own: the stream of HTTP/2 that it came by, or NULL */
 };
 
 typedef struct NetHandlers
@@ -185,7 +187,10 @@ extern void net_call_resume(NetCall *call);
  * copied.
  */
 extern void net_http_reply(NetHttp *http, int status, const char *headers, Bytes body);
-/* First value of a header of the request (name in lower case); data NULL: absent. */
+/*
+ * First value of a header of the request (name in lower case); data NULL: absent. Over HTTP/2 only
+ * authorization and content-type are kept.
+ */
 extern Bytes net_http_header(const NetHttp *http, const char *name);
 
 #endif /* NET_NET_H */

@@ -121,10 +121,14 @@ def error_free(function):
 
 
 def put_until(node, key, value):
-    """A write that may be tried again."""
-    client = Client(node.endpoint)
-    wait_until(lambda: error_of(client.put, key, value, timeout=2) is None, "a write is taken")
-    client.close()
+    """A write that may be tried again, each time through a connection of its own."""
+    def works():
+        client = Client(node.endpoint)
+        try:
+            return error_of(client.put, key, value, timeout=2) is None
+        finally:
+            client.close()
+    wait_until(works, "a write is taken")
 
 
 def leader_is_removed(program):
@@ -183,6 +187,68 @@ def dead_member_is_replaced(program):
         check(reader.range(b"k", b"l", count_only=True).count == 20, "it has not caught up")
         reader.close()
         client.close()
+
+
+def followers_are_removed(program):
+    """CLUSTER-33: one that runs, and one that is down when it happens, which the others tell when it comes."""
+    with Three(program) as three:
+        place = three.leader()
+        leader, rest = three.nodes[place], [i for i in range(3) if i != place]
+        down, runs = three.nodes[rest[0]], three.nodes[rest[1]]
+        put_until(leader, b"k", b"v")
+        client = Client(leader.endpoint)
+        down.stop()
+        for i in rest:
+            remove = client.message("MemberRemoveRequest", ID=three.ids[i])
+            wait_until(lambda: error_of(client.call, "Cluster/MemberRemove", remove, timeout=5) is None, "it is removed")
+        check(runs.wait(SOON) == 0, "the one that runs ended with status %s" % runs.process.returncode)
+        down.launch()
+        check(down.wait(SOON) == 0, "the one that was down ended with status %s" % down.process.returncode)
+        check(down.logged("removed from its cluster"), "it does not say why")
+        client.put(b"k", b"alone")
+        client.close()
+
+
+class Founder(Joiner):
+    """One of those that a cluster begins with."""
+
+    def argv(self):
+        words = super().argv()
+        words[words.index("existing")] = "new"
+        return words
+
+
+def lost_data_do_not_found_anew(program):
+    """BOOT-21, CAT-90: a founder that has lost its directory does not vote again, though it founds the same cluster once more."""
+    names = ["a", "b", "c"]
+    nodes = [Founder(program, name, {}) for name in names]
+    for node in nodes:
+        node.others = {n: url(x) for n, x in zip(names, nodes)}
+    try:
+        for node in nodes:
+            node.launch()
+        for node in nodes:
+            node.wait_ready(SOON)
+            put_until(node, b"k", b"v")
+        nodes[0].stop(signal.SIGKILL)
+        shutil.rmtree(nodes[0].data)
+        nodes[0].launch()
+        check(nodes[0].wait(SOON) == 1, "it ended with status %s" % nodes[0].process.returncode)
+        check(nodes[0].logged("has already been bootstrapped"), "it does not say why")
+        put_until(nodes[1], b"k", b"still")
+        # All at once, with their data, they go on as they were.
+        for node in nodes[1:]:
+            node.stop(signal.SIGKILL)
+        for node in nodes[1:]:
+            node.launch()
+        put_until(nodes[2], b"k", b"again")
+    except BaseException:
+        for node in nodes:
+            node.explain()
+        raise
+    finally:
+        for node in nodes:
+            node.remove()
 
 
 def write_fails(client):
@@ -261,6 +327,8 @@ def main():
     tap.run("a_log_of_many_changes", a_log_of_many_changes, program)
     tap.run("leader_is_removed", leader_is_removed, program)
     tap.run("dead_member_is_replaced", dead_member_is_replaced, program)
+    tap.run("followers_are_removed", followers_are_removed, program)
+    tap.run("lost_data_do_not_found_anew", lost_data_do_not_found_anew, program)
     tap.end()
 
 

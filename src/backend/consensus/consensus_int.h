@@ -261,6 +261,8 @@ struct Consensus
 	uint64_t own_sequence;
 	uint64_t own_index;     /* of the newest in the log; 0: none */
 	uint64_t own_failed_ns; /* when an attempt has failed; 0: none */
+	uint64_t
+		own_position; /* of the log: what is durable up to there is more than what a new cluster begins with; 0: none yet */
 };
 
 /* append.c */

@@ -7,14 +7,30 @@
  * Both go the way of every proposal, from a slot of their own, and are tried again until they are
  * applied.
  *
+ * Whoever is known to have started must never come back with nothing (BOOT-21): so a member makes itself known
+ * only when what is durable here is more than what a new cluster begins with.
+ *
  * src/backend/consensus/own.c
  */
 #include "rusd.h"
 
 #include "consensus_int.h"
+#include "wal/recovery.h"
 
 static void propose(Consensus *consensus, OwnProposal which, uint32_t kind, uint8_t *payload,
 					uint32_t length);
+
+/* Has something of what a leader has given it, for certain? */
+static bool
+has_durable_log(Consensus *consensus)
+{
+	const Raft *raft = &consensus->raft;
+
+	if (consensus->own_position == 0 && raft->last_term > BOOTSTRAP_TERM &&
+		raft->appended_index == raft->last_index)
+		consensus->own_position = raft->appended;
+	return consensus->own_position != 0 && raft->flushed >= consensus->own_position;
+}
 
 void
 own_propose(Consensus *consensus)
@@ -27,7 +43,7 @@ own_propose(Consensus *consensus)
 	if (likely(consensus->own[OWN_ATTRIBUTES].is_done && consensus->own[OWN_VERSION].is_done))
 		return;
 	if (consensus->draining || !consensus_has_leader(consensus) ||
-		(leads && raft->commit_index < raft->term_first_index) ||
+		(leads && raft->commit_index < raft->term_first_index) || !has_durable_log(consensus) ||
 		(consensus->own_failed_ns != 0 &&
 		 consensus->now_ns - consensus->own_failed_ns < consensus->options.heartbeat_ns))
 		return;

@@ -65,6 +65,7 @@ tell_control(Consensus *consensus)
 	control->leader_id = raft->leader_id;
 	control->commit_index = raft->commit_index;
 	control->last_index = raft->last_index;
+	control->last_term = raft->last_term;
 	control->voters_count = raft->voters_count;
 	control->role = raft->role;
 	control->is_learner =
@@ -184,7 +185,7 @@ wanted_flush(const Consensus *consensus)
 		return 0;
 	if (raft->role == ROLE_CANDIDATE && raft->hard_state_end > raft->flushed)
 		return Min(raft->hard_state_end, raft->appended);
-	if (leaving || (raft->role == ROLE_LEADER && !consensus->control.ready))
+	if (leaving || !consensus->control.ready)
 		return raft->appended;
 	/* The others have it: with this flush it is committed, and they are to be told. */
 	if (raft->voters_count > 1 && raft->ceiling > raft->flushed)

@@ -36,6 +36,8 @@ typedef struct Acceptor
 	bool serves;       /* it wants the state of this member, */
 	bool has_received; /* and has got it */
 	bool has_ended;
+	PageAccess access;
+	uint64_t members; /* change count of the configuration when it was looked at */
 	ProposalWriter writer;
 } Acceptor;
 
@@ -53,6 +55,8 @@ peer_accept_main(const Connection *connection)
 		.arg = &acceptor, .on_open = on_open, .on_message = on_message, .on_end = on_end};
 
 	acceptor.address = connection->peer;
+	acceptor.access =
+		(PageAccess){.shm = my_shm, .area = my_area, .slot = my_slot, .wait = page_wait_latch};
 	process_title("peer from %s", connection->peer);
 	snprintf(my_area->what, sizeof(my_area->what), "from %s", connection->peer);
 	if (shm_restrict(my_shm, my_slot) != RUSD_OK)
@@ -116,6 +120,24 @@ refuse(Acceptor *acceptor, int code, const char *why)
 	net_link_refuse(acceptor->wire.link, code, why);
 }
 
+static uint64_t
+configuration_count(void)
+{
+	return atomic_load_explicit(&my_shm->configuration->change_count, memory_order_acquire);
+}
+
+/* Members have changed: it is told why when it comes again. */
+static bool
+has_lost_its_place(Acceptor *acceptor)
+{
+	uint64_t count = configuration_count();
+
+	if (likely(!acceptor->is_accepted || count == acceptor->members))
+		return false;
+	acceptor->members = count;
+	return peer_standing(&acceptor->access, &acceptor->hello) == PEER_CODE_REMOVED;
+}
+
 static void
 on_open(void *arg, const char *path, const NetLinkField *fields, uint32_t count)
 {
@@ -123,6 +145,7 @@ on_open(void *arg, const char *path, const NetLinkField *fields, uint32_t count)
 	PeerHello *hello = &acceptor->hello;
 	bool is_control = strcmp(path, PEER_PATH_CONTROL) == 0;
 	const char *why;
+	int code;
 
 	acceptor->serves = strcmp(path, PEER_PATH_SNAPSHOT) == 0;
 	if (!is_control && !acceptor->serves && strcmp(path, PEER_PATH_ENTRIES) != 0)
@@ -139,6 +162,13 @@ on_open(void *arg, const char *path, const NetLinkField *fields, uint32_t count)
 	if (why != NULL)
 	{
 		refuse(acceptor, CODE_FAILED_PRECONDITION, why);
+		return;
+	}
+	acceptor->members = configuration_count();
+	code = peer_standing(&acceptor->access, hello);
+	if (code != 0)
+	{
+		refuse(acceptor, code, peer_standing_text(code));
 		return;
 	}
 	acceptor->is_accepted = true;
@@ -226,7 +256,8 @@ run(Acceptor *acceptor)
 		uint64_t now = clock_os.monotonic_ns(&clock_os);
 
 		/* A refusal is sent before the end. */
-		if (wire->is_lost || (acceptor->has_ended && !is_blocked) || is_silent(acceptor, now))
+		if (wire->is_lost || (acceptor->has_ended && !is_blocked) || is_silent(acceptor, now) ||
+			has_lost_its_place(acceptor))
 			break;
 		peer_wire_wait(wire, is_blocked, SLEEP_MS, WAIT_EVENT_PEER_RECEIVE);
 		proposal_wake(&acceptor->writer);

@@ -10,20 +10,24 @@
 #include "wal/recovery.h"
 
 /* In this order in PeerHelloText. */
-static const char *const names[] = {"rusd-protocol", "rusd-cluster-id", "rusd-from",
-									"rusd-to",       "rusd-version",    "rusd-peer-urls"};
+static const char *const names[] = {"rusd-protocol", "rusd-cluster-id", "rusd-from",    "rusd-to",
+									"rusd-version",  "rusd-peer-urls",  "rusd-log-term"};
 
 void
 peer_hello_make(PeerHelloText *text, uint64_t to, const char *urls)
 {
 	const NodeRecovered *own = my_shm->recovered;
+	ControlState control;
 
+	shm_control_read(my_shm, &control);
 	snprintf(text->texts[0], sizeof(text->texts[0]), "%d", PEER_PROTOCOL);
 	snprintf(text->texts[1], sizeof(text->texts[1]), "%" PRIx64, own->cluster_id);
 	snprintf(text->texts[2], sizeof(text->texts[2]), "%" PRIx64, own->member_id);
 	snprintf(text->texts[3], sizeof(text->texts[3]), "%" PRIx64, to);
 	snprintf(text->texts[4], sizeof(text->texts[4]), "%s", RUSD_VERSION_STRING);
 	snprintf(text->texts[5], sizeof(text->texts[5]), "%s", urls);
+	snprintf(text->texts[6], sizeof(text->texts[6]), "%" PRIu64,
+			 Max(control.last_term, own->last_term));
 	for (size_t i = 0; i < lengthof(names); i++)
 		text->fields[i] = (NetLinkField){names[i], text->texts[i]};
 }
@@ -57,7 +61,8 @@ peer_hello_read(const NetLinkField *fields, uint32_t count, PeerHello *hello)
 	if (!read_number(find(fields, count, names[0]), 10, &protocol) ||
 		!read_number(find(fields, count, names[1]), 16, &hello->cluster_id) ||
 		!read_number(find(fields, count, names[2]), 16, &hello->from) ||
-		!read_number(find(fields, count, names[3]), 16, &hello->to) || hello->from == 0)
+		!read_number(find(fields, count, names[3]), 16, &hello->to) || hello->from == 0 ||
+		!read_number(find(fields, count, names[6]), 10, &hello->log_term))
 		return RUSD_INVALID;
 	hello->protocol = (uint32_t) Min(protocol, UINT32_MAX);
 	snprintf(hello->version, sizeof(hello->version), "%s", find(fields, count, names[4]));

@@ -9,6 +9,7 @@
  *	  serve.c	sends the state of this member to another
  *	  fetch.c	fetches the state of another member
  *	  hello.c	what is said at the beginning of a link
+ *	  standing.c	who has no place in the cluster any more
  *	  dial.c	finds and connects another member
  *	  wire.c	bytes between a NetLink and its socket
  *
@@ -58,6 +59,7 @@ typedef struct PeerHello
 	uint64_t from;
 	uint64_t to;
 	uint32_t protocol;
+	uint64_t log_term; /* of the last entry of from's log */
 	char version[32];
 	char urls[LINK_URLS_BYTES]; /* of from */
 } PeerHello;
@@ -68,8 +70,8 @@ typedef struct PeerHello
 
 typedef struct PeerHelloText
 {
-	char texts[6][LINK_URLS_BYTES];
-	NetLinkField fields[6];
+	char texts[7][LINK_URLS_BYTES];
+	NetLinkField fields[7];
 } PeerHelloText;
 
 /* What this member says to another; PeerHelloText.fields are for net_link_dial. */
@@ -78,6 +80,15 @@ extern void peer_hello_make(PeerHelloText *text, uint64_t to, const char *urls);
 extern Status peer_hello_read(const NetLinkField *fields, uint32_t count, PeerHello *hello);
 /* NULL, or why this member has nothing to do with who says so. */
 extern const char *peer_hello_refusal(const PeerHello *hello);
+
+/* ---- standing.c ---- */
+/* gRPC codes of refusals by which a member ends. */
+#define PEER_CODE_REMOVED 7      /* PERMISSION_DENIED */
+#define PEER_CODE_BOOTSTRAPPED 6 /* ALREADY_EXISTS */
+
+/* 0, or one of these codes: with it the connection of whoever says so is to be refused. */
+extern int peer_standing(PageAccess *access, const PeerHello *hello);
+extern const char *peer_standing_text(int code);
 
 /* ---- dial.c ---- */
 /*

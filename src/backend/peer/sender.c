@@ -38,6 +38,7 @@ typedef struct Sender
 	PageAccess access;
 	bool is_open; /* the other side has accepted */
 	bool has_ended;
+	int end_code;     /* gRPC */
 	char reason[256]; /* why it has */
 	/* told of the last attempts */
 	char told[256];
@@ -55,6 +56,7 @@ static void drop_messages(Sender *sender);
 static bool connect_link(Sender *sender);
 static void run_link(Sender *sender);
 static void take_messages(Sender *sender);
+static void end_if_out(const Sender *sender);
 static void send_message(Sender *sender, const uint8_t *bytes, uint32_t length);
 
 does_not_return void
@@ -69,10 +71,25 @@ peer_send_main(void)
 			run_link(&sender);
 		atomic_store_explicit(&my_area->link_is_up, 0, memory_order_release);
 		peer_wire_close(&sender.wire);
+		end_if_out(&sender);
 		peer_held_clear(sender.held);
 		drop_messages(&sender);
 	}
 	_exit(0);
+}
+
+/* The others have no place for this member: the node ends. */
+static void
+end_if_out(const Sender *sender)
+{
+	if (sender->has_ended && sender->end_code == PEER_CODE_REMOVED)
+		_exit(EXIT_REMOVED);
+	if (sender->has_ended && sender->end_code == PEER_CODE_BOOTSTRAPPED)
+		log_stop("this member has already been bootstrapped, and its data are not here: bring them "
+				 "back, or "
+				 "remove the member and add it anew",
+				 LOG_ID("local-member-id", my_shm->recovered->member_id),
+				 LOG_ID("remote-peer-id", sender->to));
 }
 
 static void
@@ -232,8 +249,8 @@ on_end(void *arg, int grpc_code, const char *text)
 {
 	Sender *sender = arg;
 
-	(void) grpc_code;
 	sender->has_ended = true;
+	sender->end_code = grpc_code;
 	snprintf(sender->reason, sizeof(sender->reason), "%s", text);
 }
 

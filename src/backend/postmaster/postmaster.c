@@ -104,6 +104,8 @@ static void reap_children(void);
 static void look_at_certificates(void);
 static void kill_named_backend(void);
 static void see_removal(void);
+static void leave_cluster(void);
+static void link_ended(const Child *child, int wait_status);
 static bool stop_is_wanted(void);
 static void update_links(void);
 static void child_ended(Child *child, int wait_status);
@@ -526,14 +528,37 @@ update_links(void)
 static void
 see_removal(void)
 {
-	if (node.removed || node.shm == NULL ||
-		atomic_load_explicit(&node.shm->requests->member_removed, memory_order_acquire) == 0)
+	if (node.shm != NULL &&
+		atomic_load_explicit(&node.shm->requests->member_removed, memory_order_acquire) != 0)
+		leave_cluster();
+}
+
+static void
+leave_cluster(void)
+{
+	if (node.removed)
 		return;
 	node.removed = true;
 	node.leave_at_ns = clock_os.monotonic_ns(&clock_os) + NS_PER_S;
 	log_warn("this member was removed from its cluster: the node stops; its data directory is of "
 			 "no use any more",
 			 LOG_TEXT("data-dir", config.data_dir));
+}
+
+/* What other members say of this one when it comes to them is its process's exit status. */
+static void
+link_ended(const Child *child, int wait_status)
+{
+	links_ended(node.shm, child->slot);
+	if (!WIFEXITED(wait_status))
+		return;
+	if (WEXITSTATUS(wait_status) == EXIT_REMOVED)
+		leave_cluster();
+	else if (WEXITSTATUS(wait_status) == EXIT_STOP && node.state == NODE_RUN)
+	{
+		node.exit_status = 1;
+		begin_kill(NODE_FAILED);
+	}
 }
 
 static bool
@@ -559,7 +584,7 @@ child_ended(Child *child, int wait_status)
 					 LOG_INTEGER("pid", ended.pid),
 					 LOG_TEXT("signal", strsignal(WTERMSIG(wait_status))));
 		if (ended.kind == PROC_PEER)
-			links_ended(node.shm, ended.slot);
+			link_ended(&ended, wait_status);
 		slot_mark_dead(node.shm, ended.slot);
 		node.slots_dead++;
 		return;

@@ -14,7 +14,6 @@
 
 /* 0 is no position: so the first segment is number 1. */
 #define FIRST_SEQUENCE 1
-#define FIRST_TERM 1
 
 static Status make_folder(FileOps *fs);
 
@@ -36,7 +35,7 @@ wal_initialize(FileOps *fs, uint64_t segment_bytes, uint64_t cluster_id, uint64_
 		.configuration = *configuration,
 	};
 	HardState hard_state = {
-		.term = FIRST_TERM, .commit_index = count, .commit_term = count > 0 ? FIRST_TERM : 0};
+		.term = BOOTSTRAP_TERM, .commit_index = count, .commit_term = count > 0 ? BOOTSTRAP_TERM : 0};
 	Status status = make_folder(fs);
 
 	if (status != RUSD_OK)
@@ -47,7 +46,7 @@ wal_initialize(FileOps *fs, uint64_t segment_bytes, uint64_t cluster_id, uint64_
 	if (status == RUSD_OK)
 	{
 		WalBatchHeader mark = {
-			.flushed = build.position, .commit_index = count, .commit_term = FIRST_TERM};
+			.flushed = build.position, .commit_index = count, .commit_term = BOOTSTRAP_TERM};
 
 		status = segment_build_add(&build, &mark, sizeof(mark));
 	}

@@ -43,6 +43,7 @@ typedef struct ControlState
 	uint64_t leader_id; /* 0: unknown */
 	uint64_t commit_index;
 	uint64_t last_index; /* of the log, appended */
+	uint64_t last_term;  /* of that entry */
 	uint64_t voters_count;
 	uint64_t role; /* RaftRole */
 	uint64_t is_learner;

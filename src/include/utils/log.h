@@ -80,6 +80,8 @@ typedef struct LogField
 	} while (0)
 
 #define EXIT_STOP 3 /* exit status of a child: end the node, do not recover */
+#define EXIT_REMOVED                                                                               \
+	5 /* the same, with status 0: this member has no place in its cluster any more */
 
 #define LOG_LINE_SIZE 4096
 #define LOG_MAX_OUTPUTS 8

@@ -45,6 +45,8 @@ typedef struct NodeRecovered
  * Makes the first segment of a new log, durable when it returns.  entries: already encoded initial entries (the members of the
  * initial cluster, added one after the other), all of term 1, committed.  configuration: the one before them.
  */
+#define BOOTSTRAP_TERM 1
+
 typedef struct InitialEntry
 {
 	uint32_t kind;

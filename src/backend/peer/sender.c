@@ -17,6 +17,7 @@
 #include "peer_int.h"
 #include "utils/config.h"
 #include "utils/log.h"
+#include "wal/recovery.h"
 
 /* No more is taken from raft while so much is unsent. */
 #define UNSENT_MAX (4 * 1024 * 1024)

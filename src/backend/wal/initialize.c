@@ -34,8 +34,9 @@ wal_initialize(FileOps *fs, uint64_t segment_bytes, uint64_t cluster_id, uint64_
 		.flags = WAL_HEADER_CHAIN_BEGINS,
 		.configuration = *configuration,
 	};
-	HardState hard_state = {
-		.term = BOOTSTRAP_TERM, .commit_index = count, .commit_term = count > 0 ? BOOTSTRAP_TERM : 0};
+	HardState hard_state = {.term = BOOTSTRAP_TERM,
+							.commit_index = count,
+							.commit_term = count > 0 ? BOOTSTRAP_TERM : 0};
 	Status status = make_folder(fs);
 
 	if (status != RUSD_OK)

@@ -21,6 +21,7 @@ typedef struct World
 	RaftSpan spans[SPANS];
 	RaftRun runs[RUNS];
 	RaftConfiguration configuration;
+	uint32_t elapsed;  /* at the start */
 	RaftUpdate update; /* of the last step */
 } World;
 
@@ -43,6 +44,7 @@ start_with(World *world, HardState hard_state, uint64_t last_index, uint64_t las
 					   .log_end = 4096,
 					   .commit_position = 4096,
 					   .applied_index = hard_state.commit_index,
+					   .elapsed = world->elapsed,
 					   .spans = world->spans,
 					   .span_capacity = SPANS,
 					   .runs = world->runs,
@@ -104,6 +106,31 @@ the_only_voter_elects_itself_at_the_first_tick(void **state)
 	/* It does not campaign again while it waits for its disk. */
 	assert_int_equal(step(&world, TICK)->record_count, 0);
 	assert_int_equal(world.raft.hard_state.term, 4);
+}
+
+static uint32_t
+ticks_until_it_campaigns(uint32_t elapsed)
+{
+	World world = {.elapsed = elapsed};
+	uint32_t ticks = 0;
+
+	world.configuration =
+		(RaftConfiguration){.member_count = 3, .members = {{ME, 0}, {0x12, 0}, {0x13, 0}}};
+	start_with(&world, (HardState){.term = 3, .commit_index = 9, .commit_term = 3}, 10, 3);
+	for (; world.raft.role == ROLE_FOLLOWER && ticks < 3 * ELECTION; ticks++)
+		step(&world, TICK);
+	assert_int_equal(world.raft.role, ROLE_PRE_CANDIDATE);
+	return ticks;
+}
+
+/* BOOT-26: ticks that count as passed before the start shorten the first timeout. */
+static void
+the_first_timeout_may_be_short(void **state)
+{
+	(void) state;
+	assert_true(ticks_until_it_campaigns(0) >= ELECTION);
+	assert_int_equal(ticks_until_it_campaigns(0),
+					 ticks_until_it_campaigns(ELECTION - 3) + ELECTION - 3);
 }
 
 static void
@@ -755,6 +782,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_only_voter_elects_itself_at_the_first_tick),
+		cmocka_unit_test(the_first_timeout_may_be_short),
 		cmocka_unit_test(its_vote_counts_only_when_it_is_durable),
 		cmocka_unit_test(nothing_is_committed_below_the_terms_first_entry),
 		cmocka_unit_test(entries_are_committed_by_batches),

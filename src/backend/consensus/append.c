@@ -55,6 +55,7 @@ append_create(Consensus *consensus)
 						.applied_index = found->applied_index,
 						.incarnation = consensus->shm->incarnation,
 						.random = consensus->random,
+						.elapsed = consensus->options.elapsed,
 						.spans = consensus->spans,
 						.span_capacity = (uint32_t) batches,
 						.runs = consensus->runs,

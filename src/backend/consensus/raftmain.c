@@ -17,6 +17,8 @@
 #include "wal/recovery.h"
 
 #define NS_PER_MS UINT64_C(1000000)
+/* BOOT-26: so many are left of the first election timeout, for links to be made and a leader to be heard. */
+#define LINKS_UP_TICKS 3
 /* RAFT-52 */
 #define MESSAGE_BYTES ((uint64_t) 1 << 20)
 #define WINDOW_BYTES ((uint64_t) 16 << 20)
@@ -45,10 +47,13 @@ raft_main(void)
 				 .message_bytes = MESSAGE_BYTES},
 		.request_max = consensus_request_max(&my_shm->layout),
 		.publication = publication_encode(my_shm->recovered->member_id)};
+	uint32_t ticks = options.raft.election_ticks;
 	Consensus *consensus;
 	Carrier *carrier;
 	Status status;
 
+	if (config.initial_election_tick_advance && ticks > LINKS_UP_TICKS)
+		options.elapsed = ticks - LINKS_UP_TICKS;
 	status = carrier_create(my_shm, options.request_max, &carrier);
 	if (status == RUSD_OK)
 	{

@@ -180,6 +180,7 @@ on_open(void *arg, const char *path, const NetLinkField *fields, uint32_t count)
 	snprintf(my_area->what, sizeof(my_area->what), "%s from %" PRIx64,
 			 is_control ? "control" : "entries", hello->from);
 	process_title("peer %s", my_area->what);
+	peer_wake_links_to(my_shm, hello->from);
 	/* There may be no link back yet. */
 	(void) kill(getppid(), SIGCHLD);
 }

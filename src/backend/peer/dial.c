@@ -231,6 +231,34 @@ peer_connect(PageAccess *access, uint64_t to, uint32_t attempt, const char *path
 						 message_max, &wire->link);
 }
 
+static bool
+is_live_link(const Shm *shm, uint32_t slot)
+{
+	return atomic_load_explicit(&shm->heads[slot].state, memory_order_acquire) == SLOT_LIVE;
+}
+
+uint32_t
+peer_links_from(const Shm *shm, uint64_t member_id)
+{
+	uint32_t found = 0;
+
+	for (uint32_t slot = PROC_ESSENTIAL_COUNT; slot < shm_first_backend(&shm->layout); slot++)
+		found += is_live_link(shm, slot) && atomic_load_explicit(&shm->areas[slot]->link_member,
+																 memory_order_acquire) == member_id;
+	return found;
+}
+
+void
+peer_wake_links_to(Shm *shm, uint64_t member_id)
+{
+	for (uint32_t slot = PROC_ESSENTIAL_COUNT; slot < shm_first_backend(&shm->layout); slot++)
+	{
+		if (is_live_link(shm, slot) &&
+			atomic_load_explicit(&shm->heads[slot].member_id, memory_order_relaxed) == member_id)
+			latch_set(&shm->latches[slot]);
+	}
+}
+
 uint32_t
 peer_jitter(uint32_t ms)
 {

@@ -100,6 +100,10 @@ extern const char *peer_standing_text(int code);
 extern Status peer_connect(PageAccess *access, uint64_t to, uint32_t attempt, const char *path,
 						   const NetLinkHandlers *handlers, uint32_t message_max, PeerWire *wire,
 						   const char **error);
+/* How many links that member has made to this one, and are there. */
+extern uint32_t peer_links_from(const Shm *shm, uint64_t member_id);
+/* A member has made a link to this one: those to it need not wait any longer. */
+extern void peer_wake_links_to(Shm *shm, uint64_t member_id);
 /* Between half of ms and all of it, never twice the same for long: for pauses. */
 extern uint32_t peer_jitter(uint32_t ms);
 

@@ -270,10 +270,11 @@ tell_failure(Sender *sender, const char *reason)
 			 LOG_TEXT("error", reason));
 }
 
-/* raft's messages are lost meanwhile. */
+/* Raft's messages are lost meanwhile.  The pause ends when the member itself makes a link to this one: it is there again. */
 static void
 pause_for(Sender *sender, uint32_t ms)
 {
+	uint32_t came = peer_links_from(my_shm, sender->to);
 	uint64_t end = clock_os.monotonic_ns(&clock_os) + peer_jitter(ms) * NS_PER_MS;
 
 	for (;;)
@@ -282,7 +283,7 @@ pause_for(Sender *sender, uint32_t ms)
 
 		latch_reset(my_latch);
 		drop_messages(sender);
-		if (now >= end || stop_requested)
+		if (now >= end || stop_requested || peer_links_from(my_shm, sender->to) > came)
 			return;
 		(void) latch_wait(my_latch, (int) ((end - now) / NS_PER_MS) + 1, WAIT_EVENT_PEER_PAUSE);
 	}

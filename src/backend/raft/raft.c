@@ -29,7 +29,7 @@ raft_init(Raft *raft, const RaftStart *start)
 		start->hard_state.commit_index > start->last_index ||
 		start->last_term > start->hard_state.term || start->change_count > RAFT_CHANGES_MAX ||
 		(start->last_index > 0) != (start->known_run_count > 0) ||
-		start->options.election_ticks == 0)
+		start->options.election_ticks == 0 || start->elapsed >= start->options.election_ticks)
 		return RUSD_INVALID;
 
 	memset(raft, 0, sizeof(*raft));
@@ -68,6 +68,7 @@ raft_init(Raft *raft, const RaftStart *start)
 	raft->change_count = start->change_count;
 	raft_use_configuration(raft, configuration);
 	raft->random = start->random;
+	raft->elapsed = start->elapsed;
 	raft_new_timeout(raft);
 	return RUSD_OK;
 }

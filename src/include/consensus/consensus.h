@@ -19,6 +19,7 @@ typedef struct ConsensusOptions
 	PeerOps *peers;        /* NULL: there is no way to other members */
 	uint64_t heartbeat_ns; /* a tick */
 	RaftOptions raft;      /* times in ticks */
+	uint32_t elapsed;      /* ticks that count as passed at the start (BOOT-26) */
 	uint32_t request_max;  /* bytes of a proposal's payload; at most consensus_request_max() */
 	/* EntryMember payload (EntryHeader included) by which this member publishes itself after each
 	 * start; copied. */

@@ -46,7 +46,7 @@ RUSD_PARAM_TEXT(wal_dir, "wal-dir", STRING, "", "", NOT_YET, FIXED, "A directory
 RUSD_PARAM_INT(snapshot_count, "snapshot-count", UINT64, 10000, 0, INT64_MAX, WARNED, FIXED, "Applied entries between two snapshots of etcd.", "a checkpoint takes the place of a snapshot: see --checkpoint-interval")
 RUSD_PARAM_INT(heartbeat_interval, "heartbeat-interval", UINT, 100, 0, INT64_MAX, HONOURED, FIXED, "Milliseconds between two heartbeats of the leader.", "")
 RUSD_PARAM_INT(election_timeout, "election-timeout", UINT, 1000, 0, INT64_MAX, HONOURED, FIXED, "Milliseconds without a leader before an election; at least 5 heartbeats, at most 50000.", "")
-RUSD_PARAM_BOOL(initial_election_tick_advance, "initial-election-tick-advance", true, NOT_YET, FIXED, "Shorten the first election after a start.", "")
+RUSD_PARAM_BOOL(initial_election_tick_advance, "initial-election-tick-advance", true, HONOURED, FIXED, "Shorten the first election after a start.", "")
 RUSD_PARAM_TEXT(listen_peer_urls, "listen-peer-urls", URLS, "http://localhost:2380", "", HONOURED, FIXED, "URLs to listen on for other members.", "")
 RUSD_PARAM_TEXT(listen_client_urls, "listen-client-urls", URLS, "http://localhost:2379", "", HONOURED, FIXED, "URLs to listen on for clients; hosts are IP addresses or localhost, or unix:// and the path of a socket.", "")
 RUSD_PARAM_TEXT(listen_client_http_urls, "listen-client-http-urls", URLS, "", "", NOT_YET, FIXED, "URLs that serve HTTP/1.1 alone; those above then serve gRPC alone.", "HTTP is served on the client URLs")

@@ -385,8 +385,8 @@ typedef struct RaftStart
 	uint64_t applied_index;
 	uint64_t incarnation; /* ids of reads begin there; never the same twice */
 	uint64_t random;
-	uint32_t elapsed;       /* ticks that count as passed without a leader; less than election_ticks */
-	RaftSpan *spans;        /* memory for the core, as long as it lives */
+	uint32_t elapsed; /* ticks that count as passed without a leader; less than election_ticks */
+	RaftSpan *spans;  /* memory for the core, as long as it lives */
 	uint32_t span_capacity; /* one for each batch that can be in the log and not committed */
 	RaftRun *runs;
 	uint32_t run_capacity; /* at least known_run_count + 1 */

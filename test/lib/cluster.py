@@ -65,15 +65,19 @@ class Cluster:
 
     def __exit__(self, kind, value, trace):
         try:
-            for m in self.members.values():
-                if kind is not None and m.process is not None:
-                    print("#   member %s:" % m.name)
-                    m.explain()
+            if kind is not None:
+                self.explain()
             for m in self.members.values():
                 m.remove()
         finally:
             self.router.close()
             shutil.rmtree(self.directory, ignore_errors=True)
+
+    def explain(self):
+        for m in self.members.values():
+            if m.process is not None:
+                print("#   member %s:" % m.name)
+                m.explain()
 
     def start(self, members=None):
         """All at once, or the members given; returns when each of them serves."""

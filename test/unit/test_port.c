@@ -123,6 +123,41 @@ clocks_go_forward(void **state)
 	assert_in_range(clock_os.wall_ns(&clock_os), 1577836800000000000u, 4102444800000000000u);
 }
 
+#ifdef RUSD_INJECT
+
+#define SECOND UINT64_C(1000000000)
+
+/* Last of the clock's tests: what is bent stays ahead. */
+static void
+clocks_can_be_bent(void **state)
+{
+	uint64_t real = clock_os.wall_ns(&clock_os);
+	uint64_t before = clock_os.monotonic_ns(&clock_os);
+
+	(void) state;
+	clock_warp(0, 1000);
+	assert_in_range(clock_os.monotonic_ns(&clock_os) - before, 0, 50 * SECOND);
+	clock_warp(100 * SECOND, 1000);
+	assert_in_range(clock_os.monotonic_ns(&clock_os) - before, 100 * SECOND, 150 * SECOND);
+	assert_in_range(clock_os.wall_ns(&clock_os) - real, 99 * SECOND, 150 * SECOND);
+	/* The same jump is made once; a smaller one is none. */
+	clock_warp(100 * SECOND, 1000);
+	clock_warp(10 * SECOND, 1000);
+	assert_in_range(clock_os.monotonic_ns(&clock_os) - before, 100 * SECOND, 150 * SECOND);
+
+	/* A millionfold: an hour passes in some milliseconds. */
+	before = clock_os.monotonic_ns(&clock_os);
+	clock_warp(100 * SECOND, 1000000000);
+	while (clock_os.monotonic_ns(&clock_os) - before < 3600 * SECOND)
+		;
+	/* At the old rate again, and never back. */
+	before = clock_os.monotonic_ns(&clock_os);
+	clock_warp(100 * SECOND, 1000);
+	assert_true(clock_os.monotonic_ns(&clock_os) >= before);
+}
+
+#endif
+
 /* ---- files ---- */
 
 static char directory[64];
@@ -299,6 +334,9 @@ main(void)
 		cmocka_unit_test(crc_agrees_at_every_length_and_alignment),
 		cmocka_unit_test(crc_of_parts_is_crc_of_whole),
 		cmocka_unit_test(clocks_go_forward),
+#ifdef RUSD_INJECT
+		cmocka_unit_test(clocks_can_be_bent),
+#endif
 		cmocka_unit_test_setup_teardown(file_is_written_and_read, make_directory, remove_directory),
 		cmocka_unit_test_setup_teardown(names_are_made_moved_and_removed, make_directory,
 										remove_directory),

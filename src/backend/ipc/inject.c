@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "ipc/inject.h"
+#include "port/clock.h"
 
 #ifdef RUSD_INJECT
 
@@ -27,8 +28,16 @@ typedef enum InjectAction
 
 #define WAIT_LOOK_NS 1000000 /* how often a held process looks whether it may go on */
 
+/* What the lines of one text say about the clocks. */
+typedef struct ClockLines
+{
+	uint64_t ahead_ms;
+	uint32_t rate_permille;
+} ClockLines;
+
 static int find_point(InjectTable *table, const char *point);
-static void configure_line(InjectTable *table, char *line, bool *named);
+static void configure_line(InjectTable *table, char *line, bool *named, ClockLines *clock);
+static bool clock_line(const char *name, const char *value, ClockLines *clock);
 static InjectAction action_of(const char *text);
 
 static InjectTable *attached;
@@ -43,6 +52,7 @@ void
 inject_configure(InjectTable *table, const char *text)
 {
 	bool named[INJECT_POINTS] = {false};
+	ClockLines clock = {.rate_permille = 1000};
 	char *copy = strdup(text);
 	char *rest = NULL;
 
@@ -50,16 +60,17 @@ inject_configure(InjectTable *table, const char *text)
 		return;
 	for (char *line = strtok_r(copy, "\n,;", &rest); line != NULL;
 		 line = strtok_r(NULL, "\n,;", &rest))
-		configure_line(table, line, named);
+		configure_line(table, line, named, &clock);
 	for (int i = 0; i < INJECT_POINTS; i++)
 		if (!named[i])
 			atomic_store(&table->points[i].action, INJECT_OFF);
+	clock_warp(clock.ahead_ms * 1000000, clock.rate_permille);
 	free(copy);
 }
 
 /* point=action[:count] */
 static void
-configure_line(InjectTable *table, char *line, bool *named)
+configure_line(InjectTable *table, char *line, bool *named, ClockLines *clock)
 {
 	char *action;
 	char *count;
@@ -72,6 +83,8 @@ configure_line(InjectTable *table, char *line, bool *named)
 		return;
 	*action++ = '\0';
 	action[strcspn(action, " \t\r")] = '\0';
+	if (clock_line(line, action, clock))
+		return;
 	count = strchr(action, ':');
 	if (count != NULL)
 		*count++ = '\0';
@@ -90,6 +103,19 @@ configure_line(InjectTable *table, char *line, bool *named)
 	atomic_store(&table->points[at].passes,
 				 count != NULL ? (uint32_t) strtoul(count, NULL, 10) : 0);
 	atomic_store(&table->points[at].action, action_of(action));
+}
+
+/* Whether the line is about the clocks; takes it then. */
+static bool
+clock_line(const char *name, const char *value, ClockLines *clock)
+{
+	if (strcmp(name, "clock-ahead") == 0)
+		clock->ahead_ms = strtoull(value, NULL, 10);
+	else if (strcmp(name, "clock-rate") == 0)
+		clock->rate_permille = (uint32_t) strtoul(value, NULL, 10);
+	else
+		return false;
+	return true;
 }
 
 static InjectAction

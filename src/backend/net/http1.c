@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "net_int.h"
+#include "port/clock.h"
 
 #define HEADERS_MAX 128
 #define HEADER_BYTES_MAX (64 * 1024)
@@ -524,7 +525,7 @@ http_date(char *text, size_t size)
 	static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
 	static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
 									 "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-	time_t now = time(NULL);
+	time_t now = (time_t) (clock_os.wall_ns(&clock_os) / 1000000000u);
 	struct tm tm;
 
 	gmtime_r(&now, &tm);

@@ -19,10 +19,10 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "logline.h"
+#include "port/clock.h"
 
 /* How long a process that may wait waits for a full non-blocking pipe, at most. */
 #define PATIENCE_MS 1000
@@ -157,15 +157,6 @@ write_line(const Output *output, const char *line, size_t length)
 	return false;
 }
 
-static uint64_t
-wall_ns(void)
-{
-	struct timespec now = {0};
-
-	(void) clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t) now.tv_sec * 1000000000u + (uint64_t) now.tv_nsec;
-}
-
 void
 log_write(LogLevel level, const char *file, int line, const char *message, const LogField *fields,
 		  int count)
@@ -174,7 +165,7 @@ log_write(LogLevel level, const char *file, int line, const char *message, const
 	char buffer[LOG_LINE_SIZE];
 	LogEvent event = {
 		.level = level,
-		.wall_ns = wall_ns(),
+		.wall_ns = clock_os.wall_ns(&clock_os),
 		.file = file,
 		.line = line,
 		.message = message,

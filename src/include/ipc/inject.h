@@ -7,6 +7,9 @@
  * "point=action[:count]", count being how many passes go by first.  Actions: kill (SIGKILL
  * to self), wait (until the action is changed), error (INJECT_ERROR gives true), off.
  *
+ * Two lines are no points but bend the clocks of the node (port/clock.h): "clock-ahead=ms", the
+ * sum of all jumps so far, and "clock-rate=permille", which is the machine's where it is not named.
+ *
  * src/include/ipc/inject.h
  */
 #ifndef IPC_INJECT_H

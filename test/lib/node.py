@@ -225,10 +225,10 @@ class Node:
         finally:
             c.close()
 
-    def metrics(self):
+    def metrics(self, timeout=PATIENCE):
         """{name with labels: value}"""
         found = {}
-        for line in self.get("/metrics")[1].splitlines():
+        for line in self.get("/metrics", timeout)[1].splitlines():
             if line and not line.startswith("#"):
                 name, _, value = line.rpartition(" ")
                 found[name] = float(value)

@@ -9,7 +9,7 @@ check: all
 check-asan:
 	+@$(MAKE) --no-print-directory ASAN=1 INJECT=1 all
 	@ASAN_OPTIONS=detect_leaks=1:$$ASAN_OPTIONS \
-		test/all/run-targets ASAN=1 INJECT=1 ROUNDS=5 KILLS=30 SEEDS=100 $(sort $(filter-out lint check-lint,$(CHECK_TARGETS)) check-unit)
+		test/all/run-targets ASAN=1 INJECT=1 ROUNDS=5 KILLS=30 SEEDS=100 CHAOS=6 $(sort $(filter-out lint check-lint,$(CHECK_TARGETS)) check-unit)
 
 # The full counts: at most an hour.  What has a target of its own with -long is not run twice.
 check-long: all

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Chaos: three members, clients against all of them, and one fault after the other; then the history is judged.
 
-    chaos.py --server build/gcc-inject/rusd [--seconds 60] [--seed N] [--only KIND[,KIND]]
+    chaos.py --server build/gcc-inject/rusd --waldump build/gcc/rusd_waldump [--seconds 60] [--seed N] [--only KIND[,KIND]]
     chaos.py --server /usr/bin/etcd
 
 Every kind of fault comes at least once, and at least once so that it is felt.  While a fault lasts only safety is demanded; after
@@ -22,12 +22,12 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from cluster import Cluster                                             # noqa: E402
 from faults import ANY_SERVER, Links, Scene                             # noqa: E402
-from history import keys_of, save                                   # noqa: E402
+from history import keys_of, save                                       # noqa: E402
 from linear import check_history                                        # noqa: E402
 from node import Client, Tap, check                                     # noqa: E402
-from order import by_range, by_watch, same                              # noqa: E402
-from cluster import Cluster                                               # noqa: E402
+from order import by_dump, by_range, by_watch, same                     # noqa: E402
 from rusdfaults import INJECTED, PROCESSES                              # noqa: E402
 from wgl import Undecided, Values, linearizable                         # noqa: E402
 from workload import Group, Workload                                    # noqa: E402
@@ -42,14 +42,14 @@ ROUNDS_MOST = 4                 # times that a kind is tried until it is felt
 class Run:
     """One run: rounds of faults, then the judgement."""
 
-    def __init__(self, cluster, kinds, args, seed, rusd):
+    def __init__(self, cluster, kinds, args, seed):
         self.cluster, self.kinds, self.args, self.chooser = cluster, kinds, args, random.Random(seed)
         self.workload = Workload(cluster, self.chooser.getrandbits(64), CLIENTS)
         self.scene = Scene(cluster, self.workload, self.chooser)
         self.done, self.felt, self.slowest, self.groups = collections.Counter(), collections.Counter(), (0.0, ""), []
         self.clock = threading.Event()          # never set: faults last for a time
         self.log, self.last = None, 0
-        self.dump = os.path.join(os.path.dirname(os.path.abspath(args.server)), "rusd_waldump") if rusd else None
+        self.dump = args.waldump
 
     def form(self):
         self.cluster.start()
@@ -60,10 +60,9 @@ class Run:
 
     def next(self):
         """Two now and then: one of the links and another."""
-        left = [k for k in self.kinds if not self.felt[k] and self.done[k] < ROUNDS_MOST]
-        first = self.chooser.choice(left or self.kinds)
-        second = self.chooser.choice(self.kinds)
-        if self.chooser.random() < 0.25 and issubclass(first, Links) != issubclass(second, Links):
+        left = [k for k in self.kinds if not self.felt[k] and self.done[k] < ROUNDS_MOST] or self.kinds
+        first, second = self.chooser.choice(left), self.chooser.choice(left)
+        if self.chooser.random() < 0.5 and issubclass(first, Links) != issubclass(second, Links):
             return [first, second]
         return [first]
 
@@ -185,6 +184,7 @@ class Run:
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--server", required=True)
+    p.add_argument("--waldump", help="the tool that reads the log of --server; without it a watch tells the history a second time")
     p.add_argument("--seconds", type=float, default=60)
     p.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     p.add_argument("--only", help="only these kinds of faults, with commas")
@@ -196,10 +196,11 @@ def main():
     kinds = [k for k in ANY_SERVER + (PROCESSES if rusd else []) + (INJECTED if rusd and not args.no_inject else [])
              if args.only is None or k.kind in args.only.split(",")]
     flags = ["--wal-keep-all", "--wal-segment-size=1MiB", "--max-request-bytes=100000", "--checkpoint-interval=300ms"] if rusd else []
-    print("# to repeat: chaos.py --server %s --seconds %g --seed %d%s" % (args.server, args.seconds, args.seed, " --only " + args.only if args.only else ""), flush=True)
+    print("# to repeat: chaos.py --server %s --seconds %g --seed %d%s%s" % (args.server, args.seconds, args.seed, " --only " + args.only if args.only else "",
+                                                                          " --waldump " + args.waldump if args.waldump else ""), flush=True)
     tap = Tap()
     with Cluster(args.server, MEMBERS, args.seed, flags) as cluster:
-        run = Run(cluster, kinds, args, args.seed, rusd)
+        run = Run(cluster, kinds, args, args.seed)
         tap.run("three members form a cluster", run.form, node=cluster)
         if tap.bad == 0:
             tap.run("%g s of faults; after each a write through every member (seed %d)" % (args.seconds, args.seed), run.rounds, node=cluster)
@@ -209,7 +210,7 @@ def main():
             tap.run("linearizable in the order of the log", run.linear)
             tap.run("linearizable by search, in short groups", run.searched)
             tap.run("HashKV is the same on all members", cluster.hashes_agree, HEALED)
-            if rusd:
+            if args.waldump:
                 tap.run("the members' logs hold the same history", run.dumped)
     tap.end()
 

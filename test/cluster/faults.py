@@ -8,6 +8,7 @@ test/cluster/faults.py
 """
 import os
 import signal
+import time
 
 from node import alive, children_of, title_of, wait_until
 
@@ -26,6 +27,10 @@ class Scene:
         """The leader half of the time."""
         leader = self.cluster.leader() if self.chooser.random() < 0.5 else None
         return leader or self.chooser.choice(self.names())
+
+    def inject(self, name, *lines):
+        """Lines for a member's file of injections, beside how far its clock has jumped so far; without any, all is off."""
+        self.cluster.members[name].inject("\n".join(lines + ("clock-ahead=%d" % self.jumped[name],)))
 
     def live(self, name):
         """Counts a life up: odd means that the member is between two."""
@@ -176,14 +181,14 @@ class Stop(Fault):
     def begin(self):
         self.stopped = self.pids()
         send(self.stopped, signal.SIGSTOP)
-        self.during = None
+        self.began, self.during = time.monotonic(), None
 
     def look(self):
         """What could be seen while it lasted; None if nothing."""
         raise NotImplementedError
 
     def end(self):
-        if self.stopped and all(state_of(p) in "T-" for p in self.stopped):
+        if self.stopped and all(state_of(p) in "TZ-" for p in self.stopped):
             self.during = self.look()
         send(self.stopped, signal.SIGCONT)
 
@@ -195,6 +200,7 @@ class StopNode(Stop):
     kind = "stop-node"
 
     def pids(self):
+        send([self.member.pid], signal.SIGSTOP)         # so that it makes no more
         return [self.member.pid] + children_of(self.member.pid)
 
     def look(self):

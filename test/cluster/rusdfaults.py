@@ -31,7 +31,6 @@ class StopKind(Stop):
     """All processes of one kind of one member."""
 
     def pids(self):
-        self.began = time.monotonic()
         self.checkpoint = metric(self.member, "rusd_checkpoint_root")
         return self.member.of_kind(self.process)
 
@@ -79,16 +78,21 @@ class StopCheckpointer(StopKind):
 
 
 class StopPager(StopKind):
-    """A pager has work only while the cache is cold: the member is killed first."""
+    """A pager has work only while the cache is cold: the member is killed first, and the pager of its next life held at its first read."""
     kind, process = "stop-pager", "pager"
 
     def pids(self):
         killing = KillNode(self.scene)
         killing.victim, killing.member = self.victim, self.member
         killing.begin()
+        self.scene.inject(self.victim, "pager-read=wait")
         killing.end()
         wait_until(lambda: self.member.of_kind("pager") or self.member.process.poll() is not None, "a pager is there")
         return super().pids()
+
+    def begin(self):
+        super().begin()
+        self.scene.inject(self.victim)
 
     def look(self):
         client = Client(self.member.endpoint)
@@ -162,16 +166,15 @@ class KillPeer(KillKind):
 # ---- disk and clock ----
 
 class Injected(Fault):
-    """Lines for a member's file of injections, beside how far its clock has jumped so far."""
+    def lines(self):
+        """For the member's file of injections."""
+        raise NotImplementedError
 
     def begin(self):
-        self.set(*self.lines())
+        self.scene.inject(self.victim, *self.lines())
 
     def end(self):
-        self.set()
-
-    def set(self, *lines):
-        self.member.inject("\n".join(lines + ("clock-ahead=%d" % self.scene.jumped[self.victim],)))
+        self.scene.inject(self.victim)
 
 
 class StallLog(Injected):
@@ -236,7 +239,7 @@ class Clock(Injected):
 
     def end(self):
         self.during = self.ahead()
-        self.set()
+        super().end()
 
     def ahead(self):
         """Seconds that its clock is ahead of ours by more than it was before."""
@@ -274,6 +277,6 @@ class FastClock(Clock):
         return ("clock-rate=%d" % (self.chooser.choice([8, 20, 50]) * 1000),)
 
 
-PROCESSES = [StopRaft, StopWalwriter, StopApplier, StopPager, StopCheckpointer, StopBackends, StopPeers,
+PROCESSES = [StopRaft, StopWalwriter, StopApplier, StopCheckpointer, StopBackends, StopPeers,
              KillRaft, KillWalwriter, KillApplier, KillPager, KillCheckpointer, KillBackend, KillPeer]
-INJECTED = [StallLog, StallData, FailLog, JumpClock, FastClock]
+INJECTED = [StopPager, StallLog, StallData, FailLog, JumpClock, FastClock]

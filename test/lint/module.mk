@@ -5,7 +5,7 @@
 #	make format         clang-format on all sources
 #	make lint-update    writes the ratchets (allocations.txt, long-functions.txt) anew: review the diff
 
-DOCS_OBJS := $(BUILD)/test/lint/docs.o $(filter $(BUILD)/src/backend/utils/%,$(SERVER_OBJS))
+DOCS_OBJS := $(BUILD)/test/lint/docs.o $(BUILD)/src/backend/port/clock.o $(filter $(BUILD)/src/backend/utils/%,$(SERVER_OBJS))
 
 $(BUILD)/test/lint/docs: $(DOCS_OBJS)
 	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(UTILS_LIBS)

@@ -31,7 +31,6 @@ class StopKind(Stop):
     """All processes of one kind of one member."""
 
     def pids(self):
-        self.checkpoint = metric(self.member, "rusd_checkpoint_root")
         return self.member.of_kind(self.process)
 
     def unanswered(self):
@@ -72,6 +71,10 @@ class StopWalwriter(StopKind):
 
 class StopCheckpointer(StopKind):
     kind, process = "stop-checkpointer", "checkpointer"
+
+    def begin(self):
+        super().begin()
+        self.checkpoint = metric(self.member, "rusd_checkpoint_root")
 
     def look(self):
         return no_checkpoint(self.member, self.checkpoint)

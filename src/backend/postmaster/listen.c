@@ -142,7 +142,9 @@ keep_socket(int fd, const ConfigUrl *url, Listener listener, Transport transport
 	ListenSocket *socket = &listen_sockets[listen_count++];
 
 	*socket = (ListenSocket){.fd = fd, .listener = listener, .transport = transport};
-	snprintf(socket->address, sizeof(socket->address), "%s", url->text);
+	/* Only told of, so a long one may be cut. */
+	snprintf(socket->address, sizeof(socket->address), "%.*s", (int) sizeof(socket->address) - 1,
+			 url->text);
 }
 
 /* Every address that the host of url has: "localhost" listens on both families. */

@@ -16,6 +16,8 @@
 #define SLAB_NEXT (32 * 1024)
 /* A new stream needs less: nghttp2's stream and frames in both directions, our NetStream. */
 #define STREAM_RESERVE (4 * 1024)
+/* What is not pooled is taken piece by piece, and each piece may be the one that is refused. */
+#define STREAM_RESERVE_UNPOOLED (16 * 1024)
 #define CLASS_LARGE MEM_CLASSES
 #ifndef __has_feature /* clang's */
 #define __has_feature(x) 0
@@ -103,9 +105,9 @@ mem_reserve(NetMem *mem)
 {
 	if (POOLED)
 		return mem->end - mem->next >= STREAM_RESERVE || add_slab(mem);
-	if (!mem->budget->take(mem->budget, STREAM_RESERVE))
+	if (!mem->budget->take(mem->budget, STREAM_RESERVE_UNPOOLED))
 		return false;
-	mem->budget->give(mem->budget, STREAM_RESERVE);
+	mem->budget->give(mem->budget, STREAM_RESERVE_UNPOOLED);
 	return true;
 }
 

@@ -90,7 +90,7 @@ judge(const Etcdserverpb__DowngradeRequest *request, const Version *cluster)
 		return RUSD_OK;
 	(void) parse_version(request->version, &target);
 	if (request->action == ACTION(VALIDATE) && target.major == cluster->major &&
-		target.minor + 1 == cluster->minor)
+		target.minor == cluster->minor - 1)
 		return RUSD_OK;
 	return RUSD_INVALID_DOWNGRADE_TARGET;
 }

@@ -16,7 +16,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from certs import Authority                                                     # noqa: E402
 from cluster import Cluster                                                     # noqa: E402
-from node import Client, Node, Tap, check, error_of, wait_until                       # noqa: E402
+from node import Client, Node, Tap, alive, check, error_of, wait_until                       # noqa: E402
 
 SEED = 1                        # of the router, which does nothing here but pass on
 QUIET = ["--log-level=info"]
@@ -305,6 +305,33 @@ def long_absent(program):
         cluster.hashes_agree(30)
 
 
+def late_hello(program):
+    """BOOT-21: what a member says of its log while that is empty is read by another one when that knows it as started: it is not
+    taken for one that has come back without its data."""
+    with Cluster(program, 3, None, QUIET) as cluster:
+        late, *others = members_of(cluster)
+        start(cluster, *others)
+        follower = followers_of(cluster)[0]
+        client = Client(follower.endpoint)
+
+        def late_is_named():
+            members = client.call("Cluster/MemberList", client.message("MemberListRequest")).members
+            return any(m.name == late.name for m in members)
+        check(not late_is_named(), "it has a name before its start")
+        follower.send(signal.SIGSTOP)           # its postmaster: nobody takes in who connects
+        try:
+            late.launch()
+            wait_until(late_is_named, "the follower knows that it has started")
+        finally:
+            follower.send(signal.SIGCONT)
+        client.close()
+        wait_until(lambda: follower.logged("has come back without its data"), "the follower reads what it said at first")
+        late.wait_ready()
+        wait_until(lambda: not alive(late.pid) or len(follower.of_kind("peer")) == 8, "the follower takes its links in")
+        check(alive(late.pid), "it ended")
+        cluster.hashes_agree(30)
+
+
 def links_over_tls(program):
     """Certificates both ways.  One whose certificate is of another authority is refused by the others, and says why it gets nowhere."""
     with tempfile.TemporaryDirectory(prefix="rusd-certs.") as directory:
@@ -355,6 +382,7 @@ def main():
             for name, function in chosen:
                 tap.run(name, function, cluster)
     for name, function in [("a member returns to a log that does not hold what it needs", long_absent),
+                           ("a hello that comes late", late_hello),
                            ("links over TLS, with certificates", links_over_tls)]:
         if options.only in name:
             tap.run(name, function, options.server)

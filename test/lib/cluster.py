@@ -49,16 +49,17 @@ class Member(Node):
 
 
 class Cluster:
-    """Members m0, m1, ... and the router between them.  scheme: of the peer URLs; with https the flags name the certificates."""
+    """Members m0, m1, ... and the router between them; seed None: they reach each other without one.  scheme: of the peer URLs; with https the
+    flags name the certificates."""
 
     def __init__(self, program, count, seed, flags=(), scheme="http"):
         self.directory = tempfile.mkdtemp(prefix="rusd-cluster.")
         ports = free_ports(3 * count)
         names = ["m%d" % i for i in range(count)]
-        routed = dict(zip(names, ports[2 * count:]))
+        routed = dict(zip(names, ports[count if seed is None else 2 * count:]))
         self.members = {name: Member(program, name, os.path.join(self.directory, name), (ports[i], ports[count + i]), routed[name], routed, list(flags), scheme)
                         for i, name in enumerate(names)}
-        self.router = Router({name: (routed[name], m.peer) for name, m in self.members.items()}, seed)
+        self.router = None if seed is None else Router({name: (routed[name], m.peer) for name, m in self.members.items()}, seed)
 
     def __enter__(self):
         return self
@@ -70,7 +71,8 @@ class Cluster:
             for m in self.members.values():
                 m.remove()
         finally:
-            self.router.close()
+            if self.router:
+                self.router.close()
             shutil.rmtree(self.directory, ignore_errors=True)
 
     def explain(self):
@@ -90,7 +92,8 @@ class Cluster:
 
     def know(self):
         """Tells the router whose processes are whose; after every start."""
-        self.router.owners({name: m.pid for name, m in self.members.items() if m.process is not None and m.process.poll() is None})
+        if self.router:
+            self.router.owners({name: m.pid for name, m in self.members.items() if m.process is not None and m.process.poll() is None})
 
     def heal(self):
         """No rule holds any more."""

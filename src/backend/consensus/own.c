@@ -28,7 +28,12 @@ has_durable_log(Consensus *consensus)
 
 	if (consensus->own_position == 0 && raft->last_term > BOOTSTRAP_TERM &&
 		raft->appended_index == raft->last_index)
+	{
 		consensus->own_position = raft->appended;
+		/* Links say it of this member before anybody can know its name. */
+		consensus->control_dirty = true;
+		tell_control(consensus);
+	}
 	return consensus->own_position != 0 && raft->flushed >= consensus->own_position;
 }
 

@@ -13,21 +13,27 @@
 static const char *const names[] = {"rusd-protocol", "rusd-cluster-id", "rusd-from",    "rusd-to",
 									"rusd-version",  "rusd-peer-urls",  "rusd-log-term"};
 
+uint64_t
+peer_log_term(void)
+{
+	ControlState control;
+
+	shm_control_read(my_shm, &control);
+	return Max(control.last_term, my_shm->recovered->last_term);
+}
+
 void
 peer_hello_make(PeerHelloText *text, uint64_t to, const char *urls)
 {
 	const NodeRecovered *own = my_shm->recovered;
-	ControlState control;
 
-	shm_control_read(my_shm, &control);
 	snprintf(text->texts[0], sizeof(text->texts[0]), "%d", PEER_PROTOCOL);
 	snprintf(text->texts[1], sizeof(text->texts[1]), "%" PRIx64, own->cluster_id);
 	snprintf(text->texts[2], sizeof(text->texts[2]), "%" PRIx64, own->member_id);
 	snprintf(text->texts[3], sizeof(text->texts[3]), "%" PRIx64, to);
 	snprintf(text->texts[4], sizeof(text->texts[4]), "%s", RUSD_VERSION_STRING);
 	snprintf(text->texts[5], sizeof(text->texts[5]), "%s", urls);
-	snprintf(text->texts[6], sizeof(text->texts[6]), "%" PRIu64,
-			 Max(control.last_term, own->last_term));
+	snprintf(text->texts[6], sizeof(text->texts[6]), "%" PRIu64, peer_log_term());
 	for (size_t i = 0; i < lengthof(names); i++)
 		text->fields[i] = (NetLinkField){names[i], text->texts[i]};
 }

@@ -74,6 +74,8 @@ typedef struct PeerHelloText
 	NetLinkField fields[7];
 } PeerHelloText;
 
+/* Of the last entry of this member's log, as raft has told it (tell_control). */
+extern uint64_t peer_log_term(void);
 /* What this member says to another; PeerHelloText.fields are for net_link_dial. */
 extern void peer_hello_make(PeerHelloText *text, uint64_t to, const char *urls);
 /* RUSD_INVALID: fields are missing or make no sense. */

@@ -39,7 +39,7 @@ typedef struct Sender
 	PageAccess access;
 	bool is_open; /* the other side has accepted */
 	bool has_ended;
-	int end_code;     /* gRPC */
+	int out_code;     /* gRPC: the others have no place for this member; 0 */
 	char reason[256]; /* why it has */
 	/* told of the last attempts */
 	char told[256];
@@ -83,9 +83,9 @@ peer_send_main(void)
 static void
 end_if_out(const Sender *sender)
 {
-	if (sender->has_ended && sender->end_code == PEER_CODE_REMOVED)
+	if (sender->out_code == PEER_CODE_REMOVED)
 		_exit(EXIT_REMOVED);
-	if (sender->has_ended && sender->end_code == PEER_CODE_BOOTSTRAPPED)
+	if (sender->out_code == PEER_CODE_BOOTSTRAPPED)
 		log_stop("this member has already been bootstrapped, and its data are not here: bring them "
 				 "back, or "
 				 "remove the member and add it anew",
@@ -245,14 +245,26 @@ on_message(void *arg, const uint8_t *data, size_t length)
 	((Sender *) arg)->wire.is_lost = true;
 }
 
+/*
+ * The hello was read late: a leader, who knew nothing against this member, has given it entries meanwhile, and with them it has
+ * made itself known (own.c).  To one without its data no leader gives any who knows that it has started: it makes no link to him,
+ * by which he could learn what it lacks.
+ */
+static bool
+has_grown(void)
+{
+	return peer_log_term() > BOOTSTRAP_TERM;
+}
+
 static void
 on_end(void *arg, int grpc_code, const char *text)
 {
 	Sender *sender = arg;
 
 	sender->has_ended = true;
-	sender->end_code = grpc_code;
 	snprintf(sender->reason, sizeof(sender->reason), "%s", text);
+	if (grpc_code == PEER_CODE_REMOVED || (grpc_code == PEER_CODE_BOOTSTRAPPED && !has_grown()))
+		sender->out_code = grpc_code;
 }
 
 /* Each reason once, and now and then again. */

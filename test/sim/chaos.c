@@ -20,6 +20,7 @@ static const struct
 	[CHAOS_KILL_BACKEND] = {"kill-backend", 8},
 	[CHAOS_POWER] = {"power", 10},
 	[CHAOS_POWER_IN_CALL] = {"power-in-call", 10},
+	[CHAOS_KILL_IN_CALL] = {"kill-in-call", 10},
 	[CHAOS_STOP] = {"stop", 6},
 	[CHAOS_PAUSE_PROCESS] = {"pause-process", 10},
 	[CHAOS_PAUSE_MEMBER] = {"pause", 10},
@@ -253,7 +254,9 @@ chaos_begin(World *world, uint32_t number)
 	switch (fault->class)
 	{
 		case CHAOS_POWER_IN_CALL:
+		case CHAOS_KILL_IN_CALL:
 			member->disk->power_left = fault->argument % 60;
+			member->disk->cut_is_kill = fault->class == CHAOS_KILL_IN_CALL;
 			break;
 		case CHAOS_DISK_SLOW:
 			member->sync_ns = 5 * SIM_MS + fault->argument % (100 * SIM_MS);

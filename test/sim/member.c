@@ -326,7 +326,7 @@ member_start(Member *member)
 	if (status != RUSD_OK)
 	{
 		sim_tell(world, member, SIM_START_DISTURBED, 0, 0);
-		member_end(member, END_POWER_CUT);
+		(void) member_end_if_cut(member);
 		return;
 	}
 	member->state = MEMBER_UP;
@@ -364,10 +364,25 @@ member_end(Member *member, MemberEnd how)
 	else
 		sim_disk_kill(member->disk);
 	if (!world->healed && sim_percent(&world->schedule, 15))
+	{
 		member->disk->power_left = sim_below(&world->schedule, 40);
+		member->disk->cut_is_kill = sim_percent(&world->schedule, 40);
+	}
 	member->state = is_gone ? MEMBER_GONE : MEMBER_DOWN;
 	world_forget_actors(member);
 	world_add_event(world, world->now + wait, EVENT_START, member->number, 0);
+}
+
+bool
+member_end_if_cut(Member *member)
+{
+	bool is_kill = member->disk->cut_is_kill;
+
+	if (!member->disk->is_cut)
+		return false;
+	sim_tell(member->world, member, is_kill ? SIM_KILLED_IN_A_CALL : SIM_CUT_IN_A_CALL, 0, 0);
+	member_end(member, is_kill ? END_KILLED : END_POWER_CUT);
+	return true;
 }
 
 void
@@ -502,12 +517,8 @@ member_run(Member *member, uint32_t actor)
 
 	latch_reset(&member->shm->latches[actor]);
 	status = step(member, actor);
-	if (member->disk->is_cut)
-	{
-		sim_tell(world, member, SIM_CUT_IN_A_CALL, 0, 0);
-		member_end(member, END_POWER_CUT);
+	if (member_end_if_cut(member))
 		return;
-	}
 	if (status != RUSD_OK && status != RUSD_AGAIN)
 		sim_violation(world, member, "no part fails", "process %u: %s", actor, status_text(status));
 	observe(member, actor);

@@ -438,6 +438,8 @@ typedef enum MemberEnd
 } MemberEnd;
 /* All its processes end.  It starts again after a while. */
 extern void member_end(Member *member, MemberEnd how);
+/* The same, if its disk has been cut in a call: by the power, or by the death of the process. */
+extern bool member_end_if_cut(Member *member);
 /* How the process in a slot reads pages. */
 extern PageAccess member_access(Member *member, uint32_t slot);
 /* A clean stop, in two steps: no new proposals; then it leaves when its log is flushed. */
@@ -458,6 +460,7 @@ typedef enum FaultClass
 	CHAOS_KILL_BACKEND,
 	CHAOS_POWER,
 	CHAOS_POWER_IN_CALL,
+	CHAOS_KILL_IN_CALL,
 	CHAOS_STOP,
 	CHAOS_PAUSE_PROCESS,
 	CHAOS_PAUSE_MEMBER,

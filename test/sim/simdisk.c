@@ -571,6 +571,7 @@ sim_disk_kill(SimDisk *disk)
 			sim_close(&disk->ops, (int) i);
 	}
 	disk->is_cut = false;
+	disk->cut_is_kill = false;
 	disk->power_left = UINT64_MAX;
 	disk->syncs_left = UINT64_MAX;
 }

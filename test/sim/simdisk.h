@@ -3,7 +3,7 @@
  *	  A disk that behaves as badly as a disk may, as FileOps.
  *
  * What was written and not synced is kept or lost at a power cut sector by sector (512 bytes), in any combination; names made, changed and
- * removed without a sync of the folder likewise.  It can fill up, fail, and lose its power in the middle of any call.  It keeps time: a clock goes on
+ * removed without a sync of the folder likewise.  It can fill up, fail, and lose its power in the middle of any call; or the process dies in it.  It keeps time: a clock goes on
  * with each call.  All it does follows from its seed.
  *
  * Memory only; one thread.
@@ -72,7 +72,8 @@ typedef struct SimDisk
 	/* set by the test */
 	uint64_t room; /* bytes that all files together may have */
 	uint64_t
-		power_left; /* calls that change something before the power is cut; UINT64_MAX: enough */
+		power_left;   /* calls that change something before the power is cut; UINT64_MAX: enough */
+	bool cut_is_kill; /* what comes then is the death of the process: nothing is lost by it */
 	uint64_t syncs_left; /* syncs before one fails (and all after it) */
 	uint64_t stall_ns;   /* what a sync takes */
 	/* told */

@@ -286,15 +286,6 @@ move_chunk(Member *member)
 	try_again(member);
 }
 
-static void
-end_if_cut(Member *member)
-{
-	if (member->state != MEMBER_UP || !member->disk->is_cut)
-		return;
-	sim_tell(member->world, member, SIM_CUT_IN_A_CALL, 0, 0);
-	member_end(member, END_POWER_CUT);
-}
-
 void
 transfer_step(Member *member)
 {
@@ -307,6 +298,8 @@ transfer_step(Member *member)
 		try_again(member);
 	else
 		move_chunk(member);
-	end_if_cut(member);
-	end_if_cut(sender);
+	if (member->state == MEMBER_UP)
+		(void) member_end_if_cut(member);
+	if (sender->state == MEMBER_UP)
+		(void) member_end_if_cut(sender);
 }

@@ -14,6 +14,7 @@
 #include "pagecache/checkpoint.h"
 #include "pagecache_int.h"
 #include "port/crc32c.h"
+#include "port/fault.h"
 
 #define CONTROL_COPIES 2
 
@@ -68,7 +69,7 @@ read_file(FileOps *fs, bool make_durable, ControlRecord *record)
 		return RUSD_NOT_FOUND;
 	if (file < 0)
 		return fs_status(file);
-	if (make_durable)
+	if (make_durable && !FAULT(control_not_synced))
 		result = fs->sync(fs, file);
 	if (result == 0)
 		result = read_newest(fs, file, &found, &newest);

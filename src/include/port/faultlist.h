@@ -26,6 +26,7 @@ RUSD_FAULT(second_change_early, "a change of members is appended before the one 
 RUSD_FAULT(forwarded_twice, "a forwarded proposal is sent again without knowing what became of it")
 RUSD_FAULT(answer_to_successor, "an answer is given to the slot, whoever has it now")
 RUSD_FAULT(deposed_leader_revokes, "what a leader has decided to revoke gets an index in a later term, in which it leads again")
+RUSD_FAULT(control_not_synced, "a start relies on a control record that a killed process may not have synced")
 RUSD_FAULT(applied_ahead_of_state, "a checkpoint tells that entries are applied which its state does not hold")
 RUSD_FAULT(own_disk_not_waited_for, "a leader counts itself for what is not flushed here")
 RUSD_FAULT(revision_from_records, "a start takes the revision from the newest record, and compaction removes a tombstone that is that")

@@ -1,2 +1,2 @@
 UNIT_TESTS += test_rpc
-test_rpc_EXTRA := test/unit/store_fixture.o
+test_rpc_EXTRA := test/unit/rpc_fixture.o test/unit/store_fixture.o

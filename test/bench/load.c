@@ -5,11 +5,13 @@
  *		load PORT get|put [-c CONNECTIONS] [-m STREAMS] [-n REQUESTS] [-k KEYS] [-v VALUE-BYTES]
  *		load PORT fill    [...]             puts each of the KEYS keys once, in order
  *		load PORT file    [...]             GET /file, for nghttpd
+ *		load PORT connect [-c CONNECTIONS] ...  one get on each of REQUESTS connections, so many at a time
  *		load PORT slow    [-c CONNECTIONS] [-r BYTES-PER-SECOND]
+ *		load PORT ...     -T CA.pem [-C CERT.pem -K KEY.pem]    over TLS, every handshake a full one
  *
  * get and put take keys at random (the same ones in every run).  slow has each connection ask for
- * all keys at once and read the answer no faster than told.  One line of results on standard output:
- * name=value ...; the status is 1 if any call failed.  One thread, epoll, nghttp2.
+ * all keys at once and read the answer no faster than told.  SIGTERM: no more calls are begun.  One line of results on
+ * standard output: name=value ...; the status is 1 if any call failed.  One thread, epoll, nghttp2, OpenSSL.
  *
  * test/bench/load.c
  */
@@ -19,7 +21,10 @@
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <nghttp2/nghttp2.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -39,6 +44,7 @@ typedef enum Mode
 	MODE_PUT,
 	MODE_FILL,
 	MODE_FILE,
+	MODE_CONNECT,
 	MODE_SLOW
 } Mode;
 
@@ -60,11 +66,15 @@ typedef struct Call
 typedef struct Connection
 {
 	int fd;
+	SSL *ssl; /* NULL: none */
 	nghttp2_session *session;
 	const uint8_t *unsent;
 	size_t unsent_length;
 	uint8_t *kept; /* what unsent points into, if the socket was full */
 	bool waits_to_write;
+	bool waits_to_read;     /* TLS has nothing to write before something has come */
+	bool has_ended;         /* connect: its call is done */
+	Call *call;             /* connect: it */
 	uint64_t allowed_bytes; /* slow: read so far and until now */
 	uint64_t read_bytes;
 } Connection;
@@ -83,7 +93,11 @@ static uint32_t *latencies_us;
 static uint64_t random_state = 88172645463325252u;
 static uint64_t answer_bytes;
 static uint32_t answer_crc;
+static char complaint[128]; /* the last one */
 static bool answers_differ;
+static SSL_CTX *tls; /* NULL: plain text */
+static int port;
+static volatile sig_atomic_t stop_requested;
 
 static uint64_t
 now_ns(void)
@@ -152,17 +166,20 @@ make_body(Call *call)
 	{
 		snprintf(key, sizeof(key), "key%013" PRIu64, number);
 		at = put_field(at, 1, key, KEY_BYTES);
-		if (mode != MODE_GET)
+		if (mode == MODE_PUT || mode == MODE_FILL)
 		{
 			static uint8_t *value;
 
-			if (value == NULL)
+			bool is_new = value == NULL;
+
+			if (is_new && (value = malloc(value_bytes)) == NULL)
+				die("malloc");
+			/* fill: nothing that compression could gain from */
+			for (size_t i = 0; i < value_bytes && (is_new || mode == MODE_FILL); i += 8)
 			{
-				value = malloc(value_bytes);
-				if (value == NULL)
-					die("malloc");
-				for (size_t i = 0; i < value_bytes; i++)
-					value[i] = (uint8_t) next_random();
+				uint64_t word = next_random();
+
+				memcpy(value + i, &word, Min(sizeof(word), value_bytes - i));
 			}
 			at = put_field(at, 2, value, value_bytes);
 		}
@@ -245,6 +262,8 @@ take_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t 
 
 	(void) flags;
 	(void) user;
+	if (name_length == 12 && memcmp(name, "grpc-message", 12) == 0)
+		snprintf(complaint, sizeof(complaint), "%.*s", (int) value_length, (const char *) value);
 	if (name_length != strlen(wanted) || memcmp(name, wanted, name_length) != 0)
 		return 0;
 	call = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
@@ -280,7 +299,8 @@ take_close(nghttp2_session *session, int32_t stream, uint32_t error, void *user)
 		return 0;
 	latencies_us[done++] = (uint32_t) Min((now_ns() - call->began_ns) / 1000, UINT32_MAX);
 	/* A get that found nothing would be cheap and wrong. */
-	if (error != 0 || !call->good || (mode == MODE_GET && call->received < value_bytes))
+	if (error != 0 || !call->good ||
+		((mode == MODE_GET || mode == MODE_CONNECT) && call->received < value_bytes))
 		failed++;
 	if (mode == MODE_SLOW)
 	{
@@ -289,23 +309,42 @@ take_close(nghttp2_session *session, int32_t stream, uint32_t error, void *user)
 		answer_bytes = call->received;
 		answer_crc = call->crc;
 	}
-	if (begun < requests)
+	if (mode == MODE_CONNECT)
+		call->connection->has_ended = true;
+	else if (begun < requests)
 		begin_call(call);
 	return 0;
 }
 
 /* ---- connections ---- */
 
+does_not_return static void
+die_of_tls(const char *what)
+{
+	fprintf(stderr, "load: %s: ", what);
+	ERR_print_errors_fp(stderr);
+	exit(1);
+}
+
 static void
-connection_open(Connection *c, int port)
+tls_set_up(const char *authority_path, const char *cert, const char *key)
+{
+	tls = SSL_CTX_new(TLS_client_method());
+	if (tls == NULL || SSL_CTX_load_verify_locations(tls, authority_path, NULL) != 1 ||
+		(cert != NULL && (SSL_CTX_use_certificate_chain_file(tls, cert) != 1 ||
+						  SSL_CTX_use_PrivateKey_file(tls, key, SSL_FILETYPE_PEM) != 1)) ||
+		SSL_CTX_set_alpn_protos(tls, (const unsigned char *) "\2h2", 3) != 0)
+		die_of_tls("certificates");
+	SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+}
+
+static void
+socket_open(Connection *c)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET,
 								  .sin_port = htons((uint16_t) port),
 								  .sin_addr = {htonl(INADDR_LOOPBACK)}};
-	nghttp2_session_callbacks *callbacks;
-	nghttp2_settings_entry settings[] = {
-		{NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
-		{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, mode == MODE_SLOW ? 65535 : WINDOW}};
 	int one = 1;
 	int small = 64 << 10;
 
@@ -319,6 +358,23 @@ connection_open(Connection *c, int port)
 	(void) setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	if (fcntl(c->fd, F_SETFL, O_NONBLOCK) != 0)
 		die("fcntl");
+	if (tls == NULL)
+		return;
+	c->ssl = SSL_new(tls);
+	if (c->ssl == NULL || SSL_set_fd(c->ssl, c->fd) != 1)
+		die_of_tls("connection");
+	SSL_set_connect_state(c->ssl);
+}
+
+static void
+connection_open(Connection *c)
+{
+	nghttp2_session_callbacks *callbacks;
+	nghttp2_settings_entry settings[] = {
+		{NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
+		{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, mode == MODE_SLOW ? 65535 : WINDOW}};
+
+	socket_open(c);
 	nghttp2_session_callbacks_new(&callbacks);
 	nghttp2_session_callbacks_set_on_header_callback(callbacks, take_header);
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, take_data);
@@ -331,12 +387,54 @@ connection_open(Connection *c, int port)
 		nghttp2_session_set_local_window_size(c->session, NGHTTP2_FLAG_NONE, 0, WINDOW);
 }
 
+/* As send(); EAGAIN also where TLS must read first (waits_to_read). */
+static ssize_t
+bytes_send(Connection *c, const uint8_t *data, size_t length)
+{
+	int n, error;
+
+	if (c->ssl == NULL)
+		return send(c->fd, data, length, MSG_NOSIGNAL);
+	ERR_clear_error();
+	n = SSL_write(c->ssl, data, (int) length);
+	if (n > 0)
+		return n;
+	error = SSL_get_error(c->ssl, n);
+	if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE)
+		die_of_tls("write");
+	c->waits_to_read = error == SSL_ERROR_WANT_READ;
+	errno = EAGAIN;
+	return -1;
+}
+
+/* As recv(). */
+static ssize_t
+bytes_receive(Connection *c, uint8_t *buffer, size_t room)
+{
+	int n, error;
+
+	if (c->ssl == NULL)
+		return recv(c->fd, buffer, room, 0);
+	ERR_clear_error();
+	n = SSL_read(c->ssl, buffer, (int) room);
+	if (n > 0)
+		return n;
+	error = SSL_get_error(c->ssl, n);
+	if (error == SSL_ERROR_ZERO_RETURN)
+		return 0;
+	if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE)
+		die_of_tls("read");
+	errno = EAGAIN;
+	return -1;
+}
+
 /* Sends what there is.  Returns whether everything went. */
 static bool
 connection_send(Connection *c)
 {
 	static uint8_t gathered[256 << 10];
 
+	c->waits_to_read = false;
 	for (;;)
 	{
 		ssize_t n;
@@ -358,7 +456,7 @@ connection_send(Connection *c)
 			c->unsent = gathered;
 			c->unsent_length = have;
 		}
-		n = send(c->fd, c->unsent, c->unsent_length, MSG_NOSIGNAL);
+		n = bytes_send(c, c->unsent, c->unsent_length);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		{
 			/* gathered belongs to all connections */
@@ -383,21 +481,36 @@ connection_read(Connection *c)
 {
 	static uint8_t buffer[READ_BYTES];
 	size_t room = mode == MODE_SLOW ? SLOW_BYTES : READ_BYTES;
-	ssize_t n = recv(c->fd, buffer, room, 0);
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n <= 0)
+	/* Of TLS all that is here, for epoll does not tell of it. */
+	do
 	{
-		fprintf(stderr, "load: the server closed a connection\n");
-		exit(1);
-	}
-	c->read_bytes += (uint64_t) n;
-	if (nghttp2_session_mem_recv(c->session, buffer, (size_t) n) < 0)
-	{
-		fprintf(stderr, "load: malformed HTTP/2 from the server\n");
-		exit(1);
-	}
+		ssize_t n = bytes_receive(c, buffer, room);
+
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (n <= 0)
+		{
+			fprintf(stderr, "load: the server closed a connection\n");
+			exit(1);
+		}
+		c->read_bytes += (uint64_t) n;
+		if (nghttp2_session_mem_recv(c->session, buffer, (size_t) n) < 0)
+		{
+			fprintf(stderr, "load: malformed HTTP/2 from the server\n");
+			exit(1);
+		}
+	} while (c->ssl != NULL && SSL_pending(c->ssl) > 0);
+}
+
+static void
+connection_close(Connection *c)
+{
+	nghttp2_session_del(c->session);
+	SSL_free(c->ssl);
+	close(c->fd);
+	free(c->kept);
+	*c = (Connection){.call = c->call};
 }
 
 /* ---- the run ---- */
@@ -411,14 +524,61 @@ watch(int epoll, Connection *c, int operation, uint32_t events)
 		die("epoll_ctl");
 }
 
+/* Begins its first calls. */
 static void
-run(Connection *all, int epoll)
+connection_start(Connection *c, int epoll)
+{
+	connection_open(c);
+	for (int s = 0; s < streams && begun < requests; s++)
+	{
+		Call *call = c->call != NULL ? c->call : calloc(1, sizeof(*call));
+
+		if (call == NULL ||
+			(call->body == NULL && (call->body = malloc(value_bytes + 128)) == NULL))
+			die("malloc");
+		call->connection = c;
+		if (mode == MODE_CONNECT)
+			c->call = call;
+		begin_call(call);
+	}
+	c->waits_to_write = !connection_send(c) && !c->waits_to_read;
+	watch(epoll, c, EPOLL_CTL_ADD, c->waits_to_write ? EPOLLIN | EPOLLOUT : EPOLLIN);
+}
+
+static void
+connection_turn(Connection *c, int epoll, uint32_t events)
+{
+	bool waits;
+
+	if (events & ~(uint32_t) EPOLLOUT)
+		connection_read(c);
+	if (c->has_ended)
+	{
+		connection_close(c);
+		if (begun < requests)
+			connection_start(c, epoll);
+		return;
+	}
+	waits = !connection_send(c) && !c->waits_to_read;
+	if (waits != c->waits_to_write)
+	{
+		c->waits_to_write = waits;
+		watch(epoll, c, EPOLL_CTL_MOD, waits ? EPOLLIN | EPOLLOUT : EPOLLIN);
+	}
+}
+
+static void
+run(int epoll)
 {
 	while (done < requests)
 	{
 		struct epoll_event events[64];
 		int n = epoll_wait(epoll, events, lengthof(events), 10000);
 
+		if (stop_requested)
+			requests = begun;
+		if (n < 0 && errno == EINTR)
+			continue;
 		if (n == 0)
 		{
 			fprintf(stderr, "load: no answer for 10 s, %" PRIu64 " of %" PRIu64 " done\n", done,
@@ -426,21 +586,15 @@ run(Connection *all, int epoll)
 			exit(1);
 		}
 		for (int i = 0; i < n; i++)
-		{
-			Connection *c = events[i].data.ptr;
-			bool went;
-
-			if (events[i].events & ~(uint32_t) EPOLLOUT)
-				connection_read(c);
-			went = connection_send(c);
-			if (went == c->waits_to_write)
-			{
-				c->waits_to_write = !went;
-				watch(epoll, c, EPOLL_CTL_MOD, went ? EPOLLIN : EPOLLIN | EPOLLOUT);
-			}
-		}
+			connection_turn(events[i].data.ptr, epoll, events[i].events);
 	}
-	(void) all;
+}
+
+static void
+on_stop(int number)
+{
+	(void) number;
+	stop_requested = 1;
 }
 
 /* Every connection may read so much by now; between two looks the process waits in epoll. */
@@ -492,33 +646,39 @@ report(double seconds)
 	if (mode == MODE_SLOW)
 		printf(" bytes=%" PRIu64 " crc=%08x same=%d", answer_bytes, answer_crc, !answers_differ);
 	putchar('\n');
+	if (failed > 0)
+		fprintf(stderr, "load: %" PRIu64 " calls failed, the last one: %s\n", failed, complaint);
+}
+
+static Mode
+mode_of(const char *name)
+{
+	static const char *const names[] = {"get", "put", "fill", "file", "connect", "slow"};
+
+	for (size_t m = 0; m < lengthof(names); m++)
+		if (strcmp(name, names[m]) == 0)
+			return (Mode) m;
+	fprintf(stderr, "load: no mode %s\n", name);
+	exit(2);
 }
 
 static void
 options(int argc, char **argv)
 {
-	static const char *const names[] = {"get", "put", "fill", "file", "slow"};
+	const char *authority_path = NULL, *cert = NULL, *key = NULL;
 	int option;
-	size_t m = 0;
 
 	if (argc < 3)
 	{
-		fprintf(
-			stderr,
-			"usage: load PORT get|put|fill|file|slow [-c N] [-m N] [-n N] [-k N] [-v N] [-r N]\n");
+		fprintf(stderr, "usage: load PORT get|put|fill|file|connect|slow [-c N] [-m N] [-n N] "
+						"[-k N] [-v N] [-r N] [-T FILE [-C FILE -K FILE]]\n");
 		exit(2);
 	}
+	port = atoi(argv[1]);
 	snprintf(authority, sizeof(authority), "127.0.0.1:%s", argv[1]);
-	while (m < lengthof(names) && strcmp(argv[2], names[m]) != 0)
-		m++;
-	if (m == lengthof(names))
-	{
-		fprintf(stderr, "load: no mode %s\n", argv[2]);
-		exit(2);
-	}
-	mode = (Mode) m;
+	mode = mode_of(argv[2]);
 	optind = 3;
-	while ((option = getopt(argc, argv, "c:m:n:k:v:r:")) != -1)
+	while ((option = getopt(argc, argv, "c:m:n:k:v:r:T:C:K:")) != -1)
 	{
 		unsigned long long value = optarg != NULL ? strtoull(optarg, NULL, 10) : 0;
 
@@ -542,12 +702,25 @@ options(int argc, char **argv)
 			case 'r':
 				rate = value;
 				break;
+			case 'T':
+				authority_path = optarg;
+				break;
+			case 'C':
+				cert = optarg;
+				break;
+			case 'K':
+				key = optarg;
+				break;
 			default:
 				exit(2);
 		}
 	}
+	if (authority_path != NULL)
+		tls_set_up(authority_path, cert, key);
 	if (mode == MODE_FILL)
 		requests = key_count;
+	if (mode == MODE_CONNECT)
+		streams = 1;
 	if (mode == MODE_SLOW)
 	{
 		requests = (uint64_t) connections;
@@ -567,27 +740,15 @@ main(int argc, char **argv)
 	latencies_us = calloc(requests, sizeof(*latencies_us));
 	if (all == NULL || latencies_us == NULL || epoll < 0)
 		die("start");
-	for (int i = 0; i < connections; i++)
-		connection_open(&all[i], atoi(argv[1]));
+	(void) signal(SIGTERM, on_stop);
+	(void) signal(SIGPIPE, SIG_IGN);
 	began = now_ns();
-	for (int i = 0; i < connections; i++)
-	{
-		for (int s = 0; s < streams && begun < requests; s++)
-		{
-			Call *call = calloc(1, sizeof(*call));
-
-			if (call == NULL || (call->body = malloc(value_bytes + 128)) == NULL)
-				die("malloc");
-			call->connection = &all[i];
-			begin_call(call);
-		}
-		all[i].waits_to_write = !connection_send(&all[i]);
-		watch(epoll, &all[i], EPOLL_CTL_ADD, all[i].waits_to_write ? EPOLLIN | EPOLLOUT : EPOLLIN);
-	}
+	for (int i = 0; i < connections && begun < requests; i++)
+		connection_start(&all[i], epoll);
 	if (mode == MODE_SLOW)
 		run_slowly(all);
 	else
-		run(all, epoll);
+		run(epoll);
 	report((double) (now_ns() - began) / 1e9);
 	return failed > 0 || answers_differ ? 1 : 0;
 }

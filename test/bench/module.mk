@@ -1,7 +1,7 @@
 # Speed and memory beside etcd and nghttpd (README here).  Not a test: prints figures and ratios.
 
 $(BUILD)/test/bench/load: $(BUILD)/test/bench/load.o $(BUILD)/src/backend/port/crc32c.o
-	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(NGHTTP2_LIBS)
+	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(NGHTTP2_LIBS) $(CRYPTO_LIBS)
 
 # A server of net/ alone, to see what the wire costs.
 $(BUILD)/test/bench/bench_net: $(BUILD)/test/bench/bench_net.o $(BUILD)/librusd.a

@@ -52,7 +52,7 @@ class Cluster:
     """Members m0, m1, ... and the router between them; seed None: they reach each other without one.  scheme: of the peer URLs; with https the
     flags name the certificates."""
 
-    def __init__(self, program, count, seed, flags=(), scheme="http"):
+    def __init__(self, program, count, seed=None, flags=(), scheme="http"):
         self.directory = tempfile.mkdtemp(prefix="rusd-cluster.")
         ports = free_ports(3 * count)
         names = ["m%d" % i for i in range(count)]

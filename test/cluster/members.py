@@ -104,7 +104,7 @@ class Load:
     """Puts through every member from threads; what was acknowledged is known."""
 
     def __init__(self, cluster, threads=6):
-        self.acknowledged, self.unknown, self.gap = {}, set(), 0.0
+        self.acknowledged, self.unknown, self.problems, self.gap = {}, set(), [], 0.0
         self.stopping = threading.Event()
         self.lock = threading.Lock()
         self.last = time.monotonic()
@@ -125,6 +125,7 @@ class Load:
                     self.unknown.discard(key)
                 else:
                     self.unknown.add(key)
+                    self.problems.append((member, time.monotonic(), problem))
             if problem is not None:
                 self.stopping.wait(0.02)
         client.close()
@@ -164,6 +165,49 @@ def leader_is_killed(cluster):
     cluster.hashes_agree(30)
     for member in members_of(cluster):
         load.check(member)
+
+
+def leadership_is_moved(cluster):
+    """MAINT-40: under load; what was not appended goes to the next leader, and no request fails (RAFT-33)."""
+    load = Load(cluster, 12)
+    try:
+        for _ in range(10):
+            leader = leader_of(cluster)
+            target = followers_of(cluster)[0]
+            client = Client(leader.endpoint)
+            client.call("Maintenance/MoveLeader", client.message("MoveLeaderRequest", targetID=target.status().header.member_id))
+            client.close()
+            before = load.last
+            wait_until(lambda b=before: load.last > b, "writes go on")
+    finally:
+        load.finish()
+    check(not load.problems, "requests failed: %s" % [p for _, _, p in load.problems][:10])
+    cluster.hashes_agree(30)
+    for member in members_of(cluster):
+        load.check(member)
+
+
+def leader_is_stopped(cluster):
+    """SIGTERM: it hands over first, then it drains.  No client of another member notices; its own get what they have asked for."""
+    for _ in range(3):
+        leader = leader_of(cluster)
+        load = Load(cluster, 12)
+        try:
+            wait_until(lambda: len(load.acknowledged) > 50, "writes go on")
+            leader.stop()
+            stopped = load.last
+            wait_until(lambda t=stopped: load.last > t, "writes go on")
+        finally:
+            load.finish()
+        noticed = [p for m, _, p in load.problems if m is not leader]
+        check(not noticed, "clients of other members noticed: %s" % noticed[:10])
+        # Those of the leader come to know by the end of their connection, and by nothing else.
+        own = {p[1] for m, _, p in load.problems if m is leader}
+        check(all("connect" in text or "GOAWAY" in text or "Socket closed" in text for text in own), "clients of the leader are told: %s" % own)
+        start(cluster, leader)
+        cluster.hashes_agree(30)
+        for member in members_of(cluster):
+            load.check(member)
 
 
 def leader_stands_still(cluster):
@@ -262,19 +306,31 @@ def other_cluster_is_refused(cluster):
 
 
 def without_quorum(cluster):
-    """RAFT-31 and 3.2: no leader, no write, no linearizable read; serializable reads go on.  Then it heals."""
+    """RAFT-31 and 3.2: no leader, no write, no linearizable read; serializable reads go on, and streams but those that want a leader
+    (RPC-7).  Then it heals."""
     alone = followers_of(cluster)[0]
     others = [m for m in members_of(cluster) if m is not alone]
+    client = Client(alone.endpoint)
+    for n in range(40):
+        client.put(b"stream-%d" % n, b"x" * 100000)
+    reader = Client(alone.endpoint, window=65535)
+    request = client.message("RangeRequest", key=b"stream-", range_end=b"stream.")
+    watched = reader.stream("KV/RangeStream", request, timeout=120, metadata=(("hasleader", "true"),))
+    other = reader.stream("KV/RangeStream", request, timeout=120)
+    next(watched), next(other)
     for member in others:
         member.stop()
-    client = Client(alone.endpoint)
     check(error_of(client.range, b"from-0", timeout=8, serializable=True) is None, "a serializable read fails")
     wait_until(lambda: alone.logged("lost leader"), "it knows that nobody leads")
     problem = error_of(client.put, b"nobody", b"1", timeout=15)
     check(problem is not None and problem[0] == "UNAVAILABLE", "a put without a leader: %s" % (problem,))
     problem = error_of(client.range, b"from-0", timeout=15)
     check(problem is not None and problem[0] == "UNAVAILABLE", "a linearizable read without a leader: %s" % (problem,))
-    client.close()
+    # Two requests have waited for T_req: longer than three election timeouts.
+    problem = error_of(list, watched)
+    check(problem == ("UNAVAILABLE", "etcdserver: no leader"), "a stream that wants a leader: %s" % (problem,))
+    check(sum(len(r.range_response.kvs) for r in other) >= 39, "a stream that does not want one ends early")
+    close([client, reader])
     start(cluster, *others)
     write_until(alone, b"healed", b"1")
     cluster.hashes_agree(30)
@@ -369,6 +425,8 @@ def main():
                     ("large proposals cross", large_proposals),
                     ("reads are linearizable on every member", reads_are_linearizable),
                     ("the leader is killed under load", leader_is_killed),
+                    ("leadership is moved under load", leadership_is_moved),
+                    ("the leader is stopped under load", leader_is_stopped),
                     ("the leader stands still", leader_stands_still),
                     ("a process of the leader stands still", leader_does_not_get_on),
                     ("processes of links are killed under load", links_are_killed),

@@ -348,9 +348,10 @@ class Tls:
 
 
 class Client:
-    """gRPC over one connection of its own; messages are made from test/conformance/etcd-fields.tsv."""
+    """gRPC over one connection of its own; messages are made from test/conformance/etcd-fields.tsv.  window: bytes of a stream that may be on
+    their way to who does not read; else the library finds a number, of many MB at times."""
 
-    def __init__(self, endpoint, tls=None):
+    def __init__(self, endpoint, tls=None, window=None):
         import grpc
         import vectors
         self.grpc, self.vectors = grpc, vectors
@@ -358,6 +359,8 @@ class Client:
             ("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1), ("grpc.enable_retries", 0),
             ("grpc.use_local_subchannel_pool", 1), ("grpc.initial_reconnect_backoff_ms", 20), ("grpc.min_reconnect_backoff_ms", 2000),
             ("grpc.max_reconnect_backoff_ms", 200)]
+        if window:
+            options += [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", window)]
         if tls:
             self.channel = grpc.secure_channel(endpoint, tls.credentials(), options=options)
         else:
@@ -378,6 +381,12 @@ class Client:
 
     def call(self, method, request, timeout=PATIENCE):
         return self.begin(method, request, timeout).result()
+
+    def stream(self, method, request, timeout=PATIENCE, metadata=None):
+        """Begins a call that is answered with many messages; what is returned iterates over them."""
+        path, req, rep, _ = self.vectors.METHODS[method]
+        types = self.vectors.TYPES
+        return self.channel.unary_stream(path, types[req].SerializeToString, types[rep].FromString)(request, timeout=timeout, metadata=metadata)
 
     def put(self, key, value, timeout=PATIENCE):
         return self.call("KV/Put", self.message("PutRequest", key=key, value=value), timeout)

@@ -183,7 +183,7 @@ later(uint64_t ns)
 /* ---- calls ---- */
 
 Client *
-call_begin(const char *path, const void *request)
+call_begin_with(const char *path, const void *request, Bytes hasleader)
 {
 	Client *client = calloc(1, sizeof(*client));
 	const ProtobufCMessage *message = request;
@@ -197,9 +197,16 @@ call_begin(const char *path, const void *request)
 	client->call.deadline_ns = UINT64_MAX;
 	client->call.started_ns = now_ns;
 	client->call.message = (Bytes){client->message.data, client->message.length};
+	client->call.hasleader = hasleader;
 	arena_init(&client->call.arena, &budget.budget);
 	handlers.on_call(handlers.arg, &client->call);
 	return client;
+}
+
+Client *
+call_begin(const char *path, const void *request)
+{
+	return call_begin_with(path, request, (Bytes){NULL, 0});
 }
 
 /* Pulls what a source gives, in pieces of any size. */
@@ -315,6 +322,22 @@ serve_until(const Client *client)
 		turn();
 	}
 	assert_true(client->answered);
+}
+
+uint64_t
+refuse_proposal(EntryKind kind, Status status, uint8_t *bytes)
+{
+	ProposalPiece piece;
+	Reply reply;
+
+	assert_int_equal(proposal_take(fixture->shm, fixture->slot, &piece, bytes), RUSD_OK);
+	assert_int_equal(piece.kind, kind);
+	reply = (Reply){.sequence = piece.sequence,
+					.generation = atomic_load_explicit(
+						&fixture->shm->heads[fixture->slot].generation, memory_order_relaxed),
+					.status = (uint32_t) status};
+	reply_put(fixture->shm, fixture->shm->raft_replies, fixture->slot, &reply);
+	return piece.sequence;
 }
 
 /* ---- requests ---- */

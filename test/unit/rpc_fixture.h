@@ -66,6 +66,8 @@ extern void later(uint64_t ns);
 /* ---- calls ---- */
 /* A call arrives.  The answer is there at once, or after turns. */
 extern Client *call_begin(const char *path, const void *request);
+/* With that metadata. */
+extern Client *call_begin_with(const char *path, const void *request, Bytes hasleader);
 /* Pulls what a source gives, in pieces of any size. */
 extern void call_pull(Client *client);
 /* The client is done with it, whatever it has got. */
@@ -78,6 +80,8 @@ extern void expect_failure(Client *client, Status status);
 extern int serve(void);
 /* ... until it is answered. */
 extern void serve_until(const Client *client);
+/* One proposal from the ring, which raft answers so; its number.  bytes: PROPOSAL_PIECE_MAX, for what it was. */
+extern uint64_t refuse_proposal(EntryKind kind, Status status, uint8_t *bytes);
 
 /* ---- requests ---- */
 extern ProtobufCBinaryData data_of(Bytes bytes);

@@ -899,7 +899,7 @@ what_is_lost_on_the_way_is_found_out(void **state)
 	ticks(net, 25);
 	reply = answer(&backend);
 	assert_int_equal(reply.sequence, 1);
-	assert_int_equal(reply.status, RUSD_TIMEOUT_CONNECTION_LOST);
+	assert_int_equal(reply.status, RUSD_LEADER_CHANGED);
 	assert_int_equal(answer(&backend).sequence, 0);
 	assert_int_equal(times_applied(follows, &backend, 1), 0);
 	assert_int_equal(times_applied(follows, &backend, 2), 1);
@@ -932,7 +932,7 @@ without_a_leader_proposals_wait_in_their_rings(void **state)
 
 /* A leader that is cut off; its entries are voided by the next one's. */
 static void
-a_later_term_makes_the_outcome_unknown(void **state)
+what_a_later_term_leaves_behind_was_not_appended(void **state)
 {
 	Net *net = begin_ready();
 	Node *deposed = leader(net);
@@ -957,7 +957,7 @@ a_later_term_makes_the_outcome_unknown(void **state)
 	/* The follower has applied an entry of the later term. */
 	reply = answer(&here);
 	assert_int_equal(reply.sequence, 1);
-	assert_int_equal(reply.status, RUSD_TIMEOUT_LEADER_FAIL);
+	assert_int_equal(reply.status, RUSD_LEADER_CHANGED);
 	winner = begin_backend(leader(net));
 	for (int i = 0; i < 5; i++)
 		(void) propose(&winner, 20);
@@ -965,8 +965,8 @@ a_later_term_makes_the_outcome_unknown(void **state)
 	assert_int_equal(answer(&there).sequence, 0); /* it has not learnt of it */
 	isolate(net, deposed, false);
 	ticks(net, 40);
-	assert_int_equal(answer(&there).status, RUSD_TIMEOUT_LEADER_FAIL);
-	assert_int_equal(answer(&there).status, RUSD_TIMEOUT_LEADER_FAIL);
+	assert_int_equal(answer(&there).status, RUSD_LEADER_CHANGED);
+	assert_int_equal(answer(&there).status, RUSD_LEADER_CHANGED);
 	assert_int_equal(answer(&there).sequence, 0);
 	assert_int_equal(answer(&here).sequence, 0);
 	assert_int_equal(times_applied(deposed, &there, 1), 0);
@@ -1111,6 +1111,121 @@ a_leader_hands_over_to_whom_it_is_told(void **state)
 	end_net(net);
 }
 
+static Node *
+other_than(Net *net, const Node *first, const Node *second)
+{
+	for (uint32_t i = 0; i < MEMBERS; i++)
+		if (&net->nodes[i] != first && &net->nodes[i] != second)
+			return &net->nodes[i];
+	return NULL;
+}
+
+/* The leader's own stay in their rings; one that was forwarded comes back, and what follows it waits. */
+static void
+proposals_wait_for_who_takes_over(void **state)
+{
+	Net *net = begin_ready();
+	Node *leads = leader(net);
+	Node *takes = follower(net);
+	Node *third = other_than(net, leads, takes);
+	Backend there = begin_backend(leads), here = begin_backend(third), asks = begin_backend(leads);
+	uint64_t last_index = control(leads).last_index, sequence;
+	uint32_t sent;
+
+	(void) state;
+	takes->paused = true;
+	(void) propose_transfer(&asks, takes->id);
+	settle(net);
+	assert_int_equal(answer(&asks).status, RUSD_OK);
+	sequence = propose(&there, 10);
+	(void) propose(&here, 10);
+	settle(net);
+	assert_int_equal(control(leads).last_index, last_index);
+	assert_int_equal(answer(&there).sequence, 0);
+	assert_int_equal(answer(&here).status, RUSD_LEADER_CHANGED);
+	sent = net->sent[PEER_PROPOSE];
+	(void) propose(&here, 10);
+	settle(net);
+	assert_int_equal(net->sent[PEER_PROPOSE], sent);
+	takes->paused = false;
+	settle(net);
+	assert_ptr_equal(leader(net), takes);
+	assert_int_equal(times_applied(leads, &there, sequence), 1);
+	assert_int_equal(times_applied(third, &here, 1), 0);
+	assert_int_equal(times_applied(third, &here, 2), 1);
+	assert_int_equal(answer(&there).sequence, 0); /* by its applier */
+	check_same(net);
+	end_net(net);
+}
+
+/* A target that never comes: the leader leads on, and nobody has noticed. */
+static void
+a_transfer_in_vain_costs_time_only(void **state)
+{
+	Net *net = begin_ready();
+	Node *leads = leader(net);
+	Node *takes = follower(net);
+	Node *third = other_than(net, leads, takes);
+	Backend there = begin_backend(leads), here = begin_backend(third), asks = begin_backend(leads);
+	uint64_t first, second;
+
+	(void) state;
+	takes->paused = true;
+	(void) propose_transfer(&asks, takes->id);
+	settle(net);
+	first = propose(&there, 10);
+	(void) propose(&here, 10);
+	settle(net);
+	assert_int_equal(answer(&here).status, RUSD_LEADER_CHANGED);
+	second = propose(&here, 10);
+	ticks(net, 9);
+	assert_int_equal(times_applied(leads, &there, first), 0);
+	/* It asks again at each heartbeat, and no more often. */
+	assert_true(net->sent[PEER_PROPOSE] <= 11);
+	while (answer(&here).sequence != 0)
+		second = propose(&here, 10);
+	ticks(net, 3);
+	assert_ptr_equal(leader(net), leads);
+	assert_int_equal(times_applied(leads, &there, first), 1);
+	assert_int_equal(times_applied(third, &here, second), 1);
+	end_net(net);
+}
+
+/* RAFT-33: one transfer after the other, and none gets anywhere. */
+static void
+after_an_election_timeout_of_transfers_proposals_are_dropped(void **state)
+{
+	Net *net = begin_ready();
+	Node *leads = leader(net);
+	Node *takes = follower(net);
+	Node *third = other_than(net, leads, takes);
+	Backend there = begin_backend(leads), asks = begin_backend(leads);
+	uint64_t sequence;
+
+	(void) state;
+	takes->disk_stands = third->disk_stands = true;
+	(void) propose(&there, 10); /* that they do not acknowledge */
+	settle(net);
+	(void) propose_transfer(&asks, takes->id);
+	settle(net);
+	sequence = propose(&there, 10);
+	ticks(net, 6);
+	assert_int_equal(answer(&there).sequence, 0);
+	(void) propose_transfer(&asks, third->id);
+	ticks(net, 5);
+	{
+		Reply reply = answer(&there);
+
+		assert_int_equal(reply.sequence, sequence);
+		assert_int_equal(reply.status, RUSD_PROPOSAL_DROPPED);
+	}
+	takes->disk_stands = third->disk_stands = false;
+	settle(net);
+	assert_int_equal(times_applied(leads, &there, sequence), 0);
+	end_net(net);
+}
+
+/* What its clients still ask goes to the next leader, until it leaves. */
 static void
 who_stops_hands_over(void **state)
 {
@@ -1123,8 +1238,14 @@ who_stops_hands_over(void **state)
 	(void) propose(&backend, 10);
 	settle(net);
 	assert_ptr_not_equal(leader(net), leads);
-	assert_int_equal(answer(&backend).status, RUSD_STOPPED);
+	assert_int_equal(times_applied(leads, &backend, 1), 1);
+	(void) propose(&backend, 10);
+	settle(net);
+	assert_int_equal(times_applied(leads, &backend, 2), 1);
 	atomic_store(&leads->shm->requests->stop_wanted, 2);
+	(void) propose(&backend, 10);
+	settle(net);
+	assert_int_equal(answer(&backend).status, RUSD_STOPPED);
 	settle(net);
 	assert_true(consensus_is_finished(leads->consensus));
 	/* One without anybody to hand over to waits no longer than an election. */
@@ -1425,10 +1546,13 @@ main(void)
 		cmocka_unit_test(what_a_leader_refuses_is_told),
 		cmocka_unit_test(what_is_lost_on_the_way_is_found_out),
 		cmocka_unit_test(without_a_leader_proposals_wait_in_their_rings),
-		cmocka_unit_test(a_later_term_makes_the_outcome_unknown),
+		cmocka_unit_test(what_a_later_term_leaves_behind_was_not_appended),
 		cmocka_unit_test(reads_are_confirmed_by_a_majority),
 		cmocka_unit_test(members_change_one_by_one),
 		cmocka_unit_test(a_leader_hands_over_to_whom_it_is_told),
+		cmocka_unit_test(proposals_wait_for_who_takes_over),
+		cmocka_unit_test(a_transfer_in_vain_costs_time_only),
+		cmocka_unit_test(after_an_election_timeout_of_transfers_proposals_are_dropped),
 		cmocka_unit_test(who_stops_hands_over),
 		cmocka_unit_test(a_full_log_leaves_entries_where_they_are),
 		cmocka_unit_test(a_state_takes_the_place_of_the_log),

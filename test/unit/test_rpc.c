@@ -440,6 +440,48 @@ test_time_limits(void **state)
 	assert_int_equal(rpc_next_due(rpc), UINT64_MAX);
 }
 
+/* What was not appended is proposed anew, as another one; its time is that of the call. */
+static void
+test_not_appended(void **state)
+{
+	uint8_t first[PROPOSAL_PIECE_MAX], second[PROPOSAL_PIECE_MAX];
+	Client *put = begin_put("a", 10);
+	uint64_t number = refuse_proposal(ENTRY_PUT, RUSD_LEADER_CHANGED, first);
+
+	(void) state;
+	turn();
+	assert_false(put->answered);
+	assert_true(refuse_proposal(ENTRY_PUT, RUSD_LEADER_CHANGED, second) > number);
+	assert_memory_equal(first + sizeof(EntryHeader), second + sizeof(EntryHeader), 10);
+	turn();
+	assert_int_equal(rpc->writer.outstanding, 1);
+	serve_until(put);
+	assert_string_equal(put->text, "");
+	assert_int_equal(atomic_load(&rpc->area->counters[COUNTER_PROPOSALS_FAILED]), 0);
+	call_end(put);
+	/* Whose client has gone is not. */
+	put = begin_put("a", 10);
+	(void) refuse_proposal(ENTRY_PUT, RUSD_LEADER_CHANGED, first);
+	call_end(put);
+	turn();
+	assert_int_equal(rpc->writer.outstanding, 0);
+	/* Until T_req: it is in raft then, and nothing has come. */
+	put = begin_put("a", 10);
+	for (int i = 0; i < 7; i++)
+	{
+		(void) refuse_proposal(ENTRY_PUT, RUSD_LEADER_CHANGED, first);
+		later(SECOND);
+	}
+	expect_failure(put, RUSD_TIMEOUT);
+	assert_int_equal(serve(), 1);
+	turn();
+	/* A leader that has been handing over for too long. */
+	put = begin_put("a", 10);
+	(void) refuse_proposal(ENTRY_PUT, RUSD_PROPOSAL_DROPPED, first);
+	turn();
+	expect_failure(put, RUSD_PROPOSAL_DROPPED);
+}
+
 /* Proposals that do not fit into the ring wait, in order; cancelled ones are forgotten or put to
  * their end. */
 static void
@@ -713,6 +755,7 @@ main(void)
 		TEST(test_health),
 		TEST(test_refusals),
 		TEST(test_time_limits),
+		TEST(test_not_appended),
 		TEST(test_full_ring),
 		TEST(test_many_at_once),
 		TEST(test_slow_answers),

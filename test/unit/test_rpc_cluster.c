@@ -138,23 +138,14 @@ test_strict_reconfig(void **state)
 #undef EXPECT
 }
 
-/* One proposal from the ring, which raft answers so; its entry. */
 static EntryMember
 refuse_change(Status status)
 {
 	uint8_t bytes[PROPOSAL_PIECE_MAX];
 	EntryMember entry;
-	ProposalPiece piece;
-	Reply reply;
 
-	assert_int_equal(proposal_take(fixture->shm, fixture->slot, &piece, bytes), RUSD_OK);
-	assert_int_equal(piece.kind, ENTRY_MEMBER);
+	(void) refuse_proposal(ENTRY_MEMBER, status, bytes);
 	memcpy(&entry, bytes + sizeof(EntryHeader), sizeof(entry));
-	reply = (Reply){.sequence = piece.sequence,
-					.generation = atomic_load_explicit(
-						&fixture->shm->heads[fixture->slot].generation, memory_order_relaxed),
-					.status = (uint32_t) status};
-	reply_put(fixture->shm, fixture->shm->raft_replies, fixture->slot, &reply);
 	return entry;
 }
 

@@ -111,6 +111,65 @@ test_stream_takes_constant_memory(void **state)
 	assert_int_equal(handled(METHOD_RANGE_STREAM, 0), 1);
 }
 
+static Client *
+begin_watched_stream(Etcdserverpb__RangeRequest *request, Bytes hasleader)
+{
+	Client *client = call_begin_with("/etcdserverpb.KV/RangeStream", request, hasleader);
+
+	assert_int_equal(stream_message(client), RUSD_OK);
+	return client;
+}
+
+/* RPC-7: three looks in succession, an election timeout apart. */
+static void
+test_stream_without_a_leader(void **state)
+{
+	Etcdserverpb__RangeRequest request = ETCDSERVERPB__RANGE_REQUEST__INIT;
+	Client *watched, *other;
+
+	(void) state;
+	put_many(300, "");
+	request.key = data_of(bytes_of("k"));
+	request.range_end = data_of(bytes_of("l"));
+	watched = begin_watched_stream(&request, bytes_of("true"));
+	other = begin_watched_stream(&request, bytes_of("1"));
+	control.leader_id = 0;
+	set_control();
+	for (int i = 0; i < 2; i++)
+	{
+		assert_true(rpc_next_due(rpc) <= now_ns + rpc->election_ns);
+		now_ns += rpc->election_ns;
+		rpc_turn(rpc, now_ns);
+		assert_int_equal(stream_message(watched), RUSD_OK);
+	}
+	/* One look with a leader, and they are counted anew. */
+	control.leader_id = MEMBER_ID;
+	set_control();
+	now_ns += rpc->election_ns;
+	rpc_turn(rpc, now_ns);
+	control.leader_id = 0;
+	set_control();
+	for (int i = 0; i < 3; i++)
+	{
+		assert_int_equal(stream_message(watched), RUSD_OK);
+		now_ns += rpc->election_ns;
+		rpc_turn(rpc, now_ns - 1);
+		rpc_turn(rpc, now_ns);
+	}
+	/* That there is one again comes too late for it. */
+	control.leader_id = MEMBER_ID;
+	set_control();
+	now_ns += rpc->election_ns;
+	rpc_turn(rpc, now_ns);
+	assert_int_equal(stream_message(watched), RUSD_NO_LEADER);
+	call_end(watched);
+	stream_all(other);
+	call_end(other);
+	assert_int_equal(handled(METHOD_RANGE_STREAM, 14), 1);
+	assert_int_equal(handled(METHOD_RANGE_STREAM, 0), 1);
+	assert_true(rpc_next_due(rpc) == UINT64_MAX);
+}
+
 /* KV-56, KV-57: what is written meanwhile is not seen; what is compacted meanwhile ends it. */
 static void
 test_stream_and_what_goes_on_meanwhile(void **state)
@@ -226,6 +285,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_range_stream),
 		TEST(test_stream_takes_constant_memory),
+		TEST(test_stream_without_a_leader),
 		TEST(test_stream_and_what_goes_on_meanwhile),
 		TEST(test_stream_is_given_up),
 		TEST(test_stream_refusals),

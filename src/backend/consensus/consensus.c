@@ -19,8 +19,6 @@
  */
 #define IDLE_MARK_NS UINT64_C(500000000)
 
-static bool is_leaving(const Consensus *consensus);
-static void see_stop(Consensus *consensus);
 static void take_ticks(Consensus *consensus, bool *ticked);
 static uint64_t next_random(Consensus *consensus);
 static void mark_idle(Consensus *consensus);
@@ -115,10 +113,10 @@ consensus_step(Consensus *consensus, uint64_t *sleep_ns)
 						  consensus);
 	consensus_take_in(consensus);
 	see_compaction(consensus);
-	see_stop(consensus);
 	takeover_step(consensus);
 	inbox_drain(consensus);
 	take_ticks(consensus, &ticked);
+	handover_step(consensus);
 	intake_notice(consensus, ticked);
 	if (append_pending(consensus) && (consensus_has_leader(consensus) || consensus->draining))
 	{
@@ -137,15 +135,9 @@ consensus_step(Consensus *consensus, uint64_t *sleep_ns)
 	*sleep_ns = consensus->next_tick_ns - consensus->now_ns;
 	if (tell_wakes(consensus) ||
 		(consensus_has_leader(consensus) && !consensus->log_full && !consensus->way_full &&
-		 !consensus->collect_short && intake_has_more(consensus)))
+		 !consensus->collect_short && !consensus->held && intake_has_more(consensus)))
 		*sleep_ns = 0;
 	return consensus->did_something ? RUSD_OK : RUSD_AGAIN;
-}
-
-static bool
-is_leaving(const Consensus *consensus)
-{
-	return atomic_load_explicit(&consensus->shm->requests->stop_wanted, memory_order_acquire) >= 2;
 }
 
 bool
@@ -153,7 +145,7 @@ consensus_is_finished(const Consensus *consensus)
 {
 	const Shm *shm = consensus->shm;
 
-	return is_leaving(consensus) && consensus->pending_count == 0 &&
+	return consensus->draining && consensus->pending_count == 0 &&
 		   (consensus->raft.role != ROLE_LEADER ||
 			consensus->now_ns >= consensus->hand_over_until) &&
 		   atomic_load_explicit(&shm->positions->flushed, memory_order_acquire) ==
@@ -167,41 +159,6 @@ consensus_has_leader(const Consensus *consensus)
 	const Raft *raft = &consensus->raft;
 
 	return raft->role == ROLE_LEADER || (raft->role == ROLE_FOLLOWER && raft->leader_id != 0);
-}
-
-/* Who leads and is to stop hands over, if there is somebody who can take over. */
-static void
-see_stop(Consensus *consensus)
-{
-	const Raft *raft = &consensus->raft;
-	bool draining =
-		atomic_load_explicit(&consensus->shm->requests->stop_wanted, memory_order_acquire) != 0;
-
-	if (draining == consensus->draining)
-		return;
-	consensus->draining = draining;
-	consensus->control_dirty = true;
-	if (!draining || raft->role != ROLE_LEADER || raft->voters_count == 1)
-		return;
-	consensus_core(consensus, &(RaftEvent){.kind = RAFT_TRANSFER});
-	if (consensus->update.propose_status == RUSD_OK)
-		consensus->hand_over_until = consensus->now_ns + consensus->election_ns;
-}
-
-Status
-consensus_hand_over(Consensus *consensus, uint64_t target)
-{
-	const Raft *raft = &consensus->raft;
-	uint32_t place = raft_configuration_find(&raft->configuration, target);
-
-	if (raft->role != ROLE_LEADER)
-		return RUSD_NOT_LEADER;
-	if (target == raft->member_id)
-		return RUSD_OK;
-	if (place == raft->configuration.member_count || raft->configuration.members[place].is_learner)
-		return RUSD_BAD_TRANSFEREE;
-	consensus_core(consensus, &(RaftEvent){.kind = RAFT_TRANSFER, .member = target});
-	return RUSD_OK;
 }
 
 void
@@ -361,6 +318,6 @@ mark_idle(Consensus *consensus)
 {
 	if (consensus->pending_count > 0 || !wal_mark_is_due(&consensus->appender))
 		return;
-	if (is_leaving(consensus) || consensus->now_ns - consensus->last_append_ns >= IDLE_MARK_NS)
+	if (consensus->draining || consensus->now_ns - consensus->last_append_ns >= IDLE_MARK_NS)
 		append_mark(consensus);
 }

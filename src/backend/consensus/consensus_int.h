@@ -10,6 +10,7 @@
  *	  intake.c		proposal rings: what comes from backends, piece by piece
  *	  judge.c		whether a proposal may enter the log now
  *	  forward.c		proposals on their way to the leader, and those that have come from others
+ *	  handover.c	another member shall lead, and proposals meanwhile
  *	  requests.c	what became of proposals
  *	  reads.c		read indexes for backends
  *	  takeover.c		states of other members that take the place of what is applied
@@ -82,9 +83,10 @@ typedef struct Request
 	uint64_t sequence;
 	uint32_t slot;
 	uint32_t generation;
-	uint64_t term;   /* whose leader it was given to */
-	uint64_t number; /* among what was sent to it; 0: this member appended it itself */
-	uint64_t index;  /* of its entry in the log */
+	uint64_t term;        /* whose leader it was given to */
+	uint64_t number;      /* among what was sent to it; 0: this member appended it itself */
+	uint64_t index;       /* of its entry in the log */
+	bool may_be_in_state; /* a state was installed since that may hold it */
 } Request;
 
 /* One that is not in the log. */
@@ -198,7 +200,6 @@ struct Consensus
 	uint64_t pages_kept_back; /* for what frees space, beside COMPACTION_PAGES */
 	uint64_t pages_wanted;    /* what the largest proposal refused since the last tick lacked */
 	bool draining;
-	uint64_t hand_over_until; /* it leads, and waits so long for another that shall; 0: not */
 
 	/* intake.c */
 	uint32_t slots_seen;       /* deaths noticed */
@@ -208,6 +209,7 @@ struct Consensus
 	uint64_t collecting_bytes;
 	bool collect_short; /* somebody waits for memory to collect in */
 	bool way_full;      /* the way to the leader takes no more in this turn */
+	bool held;          /* somebody waits for another leader */
 	uint8_t *piece;     /* PROPOSAL_PIECE_MAX */
 
 	/* inbox.c, outbox.c */
@@ -229,6 +231,14 @@ struct Consensus
 	uint64_t links_term; /* in which the links count */
 	uint64_t first_term; /* when this incarnation began */
 	Requests requests;
+
+	/* handover.c */
+	uint32_t stop_seen; /* stop_wanted, as of the last look */
+	uint64_t
+		hand_over_until; /* it leads, is to stop, and waits so long for another that shall; 0: not */
+	uint64_t handover_ns;      /* it hands over since then; 0: not, or not seen yet */
+	uint64_t handover_term;    /* whose leader has said that it hands over, */
+	uint64_t handover_seen_ns; /* last heard then */
 
 	Install install;
 
@@ -338,6 +348,19 @@ extern void forward_answer_fence(Consensus *consensus, const PeerMessage *messag
 extern void forward_fenced(Consensus *consensus, const PeerMessage *message);
 extern void forward_tick(Consensus *consensus);
 
+/* handover.c */
+/* In a turn, behind messages and ticks. */
+extern void handover_step(Consensus *consensus);
+/* Have proposals to wait in their rings, because leadership is about to change? */
+extern bool handover_waits(const Consensus *consensus);
+/* The leader of that term has refused a proposal of this member because it hands over. */
+extern void handover_seen(Consensus *consensus, uint64_t term);
+/*
+ * MAINT-40, MAINT-42: that member shall lead.  RUSD_OK: it does, or the transfer has begun, or it is not up to it now and
+ * nothing changes.  RUSD_NOT_LEADER, RUSD_BAD_TRANSFEREE.
+ */
+extern Status handover_to(Consensus *consensus, uint64_t target);
+
 /* requests.c */
 extern Status requests_create(Consensus *consensus);
 extern void requests_destroy(Consensus *consensus);
@@ -352,7 +375,9 @@ extern void requests_seen(Consensus *consensus, const RequestId *id, uint64_t in
 extern void requests_voided(Consensus *consensus, uint64_t index);
 /* It was not appended, and never will be. */
 extern void requests_refused(Consensus *consensus, const RequestId *id, Status status);
-/* By the newest root: what is applied is answered; what an earlier term has left behind is not known. */
+/* A state takes the place of the log: it may hold any of those that were sent. */
+extern void requests_state_comes(Consensus *consensus);
+/* By the newest root: what is applied is answered; what an earlier term has left behind was not appended. */
 extern void requests_applied(Consensus *consensus);
 extern void requests_forget_slot(Consensus *consensus, uint32_t slot);
 #ifdef USE_FAULTS
@@ -402,11 +427,6 @@ extern bool tell_wakes(Consensus *consensus);
  * caller can use: it is in consensus->update. */
 extern void consensus_core(Consensus *consensus, const RaftEvent *event);
 extern void consensus_take_in(Consensus *consensus);
-/*
- * MAINT-40, MAINT-42: that member shall lead.  RUSD_OK: it does, or the transfer has begun, or it is not up to it now and
- * nothing changes.  RUSD_NOT_LEADER, RUSD_BAD_TRANSFEREE.
- */
-extern Status consensus_hand_over(Consensus *consensus, uint64_t target);
 /* May proposals be taken from the rings: does it lead, or know who does? */
 extern bool consensus_has_leader(const Consensus *consensus);
 

@@ -60,8 +60,17 @@ forward_send(Consensus *consensus, const RequestId *id, const ProposalPiece *pie
 void
 forward_refused(Consensus *consensus, const PeerMessage *message)
 {
-	if (message->id.incarnation == consensus->shm->incarnation)
-		requests_refused(consensus, &message->id, message->status);
+	Status status = message->status;
+
+	if (message->id.incarnation != consensus->shm->incarnation)
+		return;
+	/* It is on its way out: what comes now waits for the next one. */
+	if (status == RUSD_PROPOSAL_DROPPED || status == RUSD_STOPPED)
+	{
+		handover_seen(consensus, message->raft.term);
+		status = RUSD_LEADER_CHANGED;
+	}
+	requests_refused(consensus, &message->id, status);
 }
 
 void

@@ -79,6 +79,7 @@ intake_drain(Consensus *consensus)
 	uint32_t words = (consensus->shm->layout.slot_count + 63) / 64;
 
 	consensus->collect_short = false;
+	consensus->held = false;
 	for (uint32_t n = 0; n < words; n++)
 	{
 		uint32_t word = (consensus->next_word + n) % words;
@@ -190,11 +191,18 @@ take_whole(Consensus *consensus, uint32_t slot, Intake *intake, const ProposalPi
 	return DRAIN_MORE;
 }
 
-/* In the log, or on the way to who leads. */
+/* In the log, or on the way to who leads and goes on leading. */
 static bool
 has_room(Consensus *consensus, const ProposalPiece *piece)
 {
-	if (consensus->raft.role == ROLE_LEADER || judge_kind_is_local(piece->kind))
+	if (judge_kind_is_local(piece->kind))
+		return append_room(consensus, wal_record_bytes(piece->total_length));
+	if (handover_waits(consensus))
+	{
+		consensus->held = true;
+		return false;
+	}
+	if (consensus->raft.role == ROLE_LEADER)
 		return append_room(consensus, wal_record_bytes(piece->total_length));
 	return consensus_has_leader(consensus) && forward_has_room(consensus, piece->total_length);
 }
@@ -225,7 +233,7 @@ take_transfer(Consensus *consensus, uint32_t slot, Intake *intake, const Proposa
 		return accuse(consensus, slot, intake);
 	memcpy(&transfer, consensus->piece + sizeof(EntryHeader), sizeof(transfer));
 	intake_answer(consensus, slot, intake->generation, piece->sequence,
-				  consensus_hand_over(consensus, transfer.target), 0);
+				  handover_to(consensus, transfer.target), 0);
 	return DRAIN_MORE;
 }
 

@@ -11,8 +11,9 @@
  *				it or when it is lost (forward.c), or comes here when its entry arrives.
  *
  * When this member has applied an entry of a later term than the one that a proposal was given to,
- * nothing of that earlier term that is not applied comes any more: what is left is answered as
- * unknown (RAFT-31).  Unknown, because a state that was installed may hold it.
+ * nothing of that earlier term that is not applied comes any more.  All that is applied has passed through this
+ * member's log, so what is left was not appended: its backend may propose it anew (RUSD_LEADER_CHANGED).  But where a state
+ * was installed meanwhile that may hold it, nobody knows, and it is answered so (RAFT-31).
  *
  * src/backend/consensus/requests.c
  */
@@ -30,6 +31,7 @@ static void add_sent(Consensus *consensus, const Request *request);
 static SentRequest *find_sent(Consensus *consensus, const RequestId *id);
 static void remove_sent(Consensus *consensus, SentRequest *sent);
 static void fail_sent(Consensus *consensus, SentRequest *sent, Status status);
+static void fail_lost(Consensus *consensus, SentRequest *sent, Status unknown);
 static Request *logged_at(Requests *requests, uint32_t place);
 static void use_fence(Consensus *consensus);
 
@@ -93,6 +95,7 @@ requests_logged(Consensus *consensus, const RequestId *id, uint64_t index)
 	request->term = consensus->raft.hard_state.term;
 	request->number = 0;
 	request->index = index;
+	request->may_be_in_state = false;
 	if (unlikely(id->slot == OWN_SLOT))
 		consensus->own_index = index;
 }
@@ -241,6 +244,20 @@ fail_sent(Consensus *consensus, SentRequest *sent, Status status)
 		intake_answer(consensus, request.slot, request.generation, request.sequence, status, 0);
 }
 
+/* It was not appended; unknown: the answer where that is not sure. */
+static void
+fail_lost(Consensus *consensus, SentRequest *sent, Status unknown)
+{
+	fail_sent(consensus, sent, sent->request.may_be_in_state ? unknown : RUSD_LEADER_CHANGED);
+}
+
+void
+requests_state_comes(Consensus *consensus)
+{
+	for (uint32_t i = 0; i < consensus->requests.sent_capacity; i++)
+		consensus->requests.sent[i].request.may_be_in_state = true;
+}
+
 void
 requests_refused(Consensus *consensus, const RequestId *id, Status status)
 {
@@ -276,7 +293,7 @@ requests_applied(Consensus *consensus)
 
 			if (sent->request.sequence != 0 && sent->request.term < root->applied_term &&
 				!FAULT(forwarded_twice))
-				fail_sent(consensus, sent, RUSD_TIMEOUT_LEADER_FAIL);
+				fail_lost(consensus, sent, RUSD_TIMEOUT_LEADER_FAIL);
 		}
 	}
 	if (unlikely(consensus->fenced_term != 0) && root->applied_index >= consensus->fenced_index)
@@ -295,7 +312,7 @@ use_fence(Consensus *consensus)
 
 		if (sent->request.sequence != 0 && sent->request.term == consensus->fenced_term &&
 			sent->request.number < consensus->fenced_number)
-			fail_sent(consensus, sent, RUSD_TIMEOUT_CONNECTION_LOST);
+			fail_lost(consensus, sent, RUSD_TIMEOUT_CONNECTION_LOST);
 	}
 	consensus->fenced_term = 0;
 }

@@ -82,6 +82,7 @@ order(Consensus *consensus)
 	append_finish(consensus);
 	/* Not all that is known to be committed: what shares a batch with entries that are not is not applied. */
 	append_void(consensus, consensus->root.applied_index + 1);
+	requests_state_comes(consensus);
 	install->order.count++;
 	install->order.index = install->index;
 	install->order.term = install->term;

@@ -178,14 +178,12 @@ static uint64_t
 wanted_flush(const Consensus *consensus)
 {
 	const Raft *raft = &consensus->raft;
-	bool leaving =
-		atomic_load_explicit(&consensus->shm->requests->stop_wanted, memory_order_relaxed) >= 2;
 
 	if (raft->flushed >= raft->appended)
 		return 0;
 	if (raft->role == ROLE_CANDIDATE && raft->hard_state_end > raft->flushed)
 		return Min(raft->hard_state_end, raft->appended);
-	if (leaving || !consensus->control.ready)
+	if (consensus->draining || !consensus->control.ready)
 		return raft->appended;
 	/* The others have it: with this flush it is committed, and they are to be told. */
 	if (raft->voters_count > 1 && raft->ceiling > raft->flushed)

@@ -692,6 +692,9 @@ advance(void)
 			if (stop_is_wanted())
 			{
 				listen_close();
+				/* A leader hands over before it drains its clients: what they ask goes to the next one. */
+				atomic_store(&node.shm->requests->stop_wanted, 1);
+				latch_set(&node.shm->latches[PROC_RAFT]);
 				(void) children_signal(PROC_BACKEND, SIGTERM);
 				enter(NODE_DRAIN,
 					  (5 * 1000 + 2 * (uint64_t) config.election_timeout + 1000) * NS_PER_MS);

@@ -217,16 +217,19 @@ propose_op(RpcCall *call, EntryKind kind, const OpHeader *op, Bytes key, Bytes r
 				   on_reply);
 }
 
-/* A write's reply that is no success: true if it was answered. */
+/* A write's reply that is no success: true if it was answered, or its call begins again. */
 bool
 reply_failed(RpcCall *call, const Reply *reply)
 {
 	if (reply->status == RUSD_OK && (reply->flags & REPLY_OVER_QUOTA) == 0)
 		return false;
 	reply_unpin(call->rpc, reply);
+	/* It was not appended and never will be: anew, with the next leader, until T_req. */
+	if (reply->status == RUSD_LEADER_CHANGED)
+		call_wait(call, call->method->handle);
 	/* A full disk is told of like a used up quota. */
-	if (reply->status == RUSD_OK ||
-		(reply->status == RUSD_NOSPACE && shm_disk_is_full(call->rpc->shm)))
+	else if (reply->status == RUSD_OK ||
+			 (reply->status == RUSD_NOSPACE && shm_disk_is_full(call->rpc->shm)))
 		quota_exceeded(call);
 	else
 		call_fail(call, reply->status < RUSD_STATUS_COUNT ? (Status) reply->status : RUSD_INVALID);

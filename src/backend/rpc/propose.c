@@ -69,7 +69,8 @@ take_replies(Rpc *rpc)
 		call_to_list(call, LIST_NONE);
 		if (call->net != NULL && !call->answered)
 		{
-			if (reply.status != RUSD_OK)
+			/* What was not appended is proposed again. */
+			if (reply.status != RUSD_OK && reply.status != RUSD_LEADER_CHANGED)
 				count(rpc->area, COUNTER_PROPOSALS_FAILED, 1);
 			/* May propose again (quota.c): that holds the call anew. */
 			call->proposal = (Proposal){.payload = NULL};

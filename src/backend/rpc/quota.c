@@ -65,8 +65,11 @@ static void
 alarm_raised(RpcCall *call, const Reply *reply)
 {
 	reply_unpin(call->rpc, reply);
+	if (reply->status == RUSD_LEADER_CHANGED)
+		call_wait(call, quota_exceeded);
 	/* QUOTA-5: whatever became of the alarm, this request did not fit. */
-	call_fail(call, RUSD_NOSPACE);
+	else
+		call_fail(call, RUSD_NOSPACE);
 }
 
 /* Is this member's alarm active already?  Raising it again would change nothing. */

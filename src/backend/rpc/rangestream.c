@@ -44,7 +44,7 @@ typedef struct RangeStream
 
 /* ---- the messages ---- */
 
-/* KV-57, and what ends any slow read. */
+/* KV-57, RPC-7, and what ends any slow read. */
 static Status
 may_go_on(RangeStream *stream)
 {
@@ -52,6 +52,8 @@ may_go_on(RangeStream *stream)
 	uint64_t change = atomic_load_explicit(&rpc->shm->root->change_count, memory_order_acquire);
 	RootState root;
 
+	if (stream->call->lost_leader)
+		return RUSD_NO_LEADER;
 	if (answer_is_ended(stream->call, stream->shared))
 		return RUSD_SNAPSHOT_ENDED;
 	if (change == stream->checked)

@@ -213,7 +213,10 @@ call_reply_stream(RpcCall *call, NetSource *source)
 {
 	call->streaming = answer_begins(call);
 	if (call->streaming)
+	{
+		leader_watch_begin(call);
 		net_call_reply_stream(call->net, source);
+	}
 	else
 		source->close(source);
 }
@@ -224,6 +227,7 @@ call_stream_ended(RpcCall *call, Status status)
 	if (!call->streaming)
 		return;
 	call->streaming = false;
+	leader_watch_end(call);
 	count_handled(call->rpc->area, call->method->number,
 				  status == RUSD_CONTEXT_CANCELED ? call_gone_code(call)
 												  : status_grpc_code(status));
@@ -308,6 +312,7 @@ rpc_turn(Rpc *rpc, uint64_t now_ns)
 	RpcCall *call;
 
 	rpc->now_ns = now_ns;
+	leader_watch_turn(rpc);
 	propose_turn(rpc);
 	retry_all(rpc);
 	call = rpc->lists[LIST_SLICE].first;
@@ -338,6 +343,8 @@ rpc_next_due(const Rpc *rpc)
 		return 0;
 	if (rpc->lists[LIST_RETRY].first != NULL)
 		due = rpc->now_ns + RETRY_NS;
+	if (rpc->leader_watchers > 0)
+		due = Min(due, rpc->leader_check_ns);
 	for (call = rpc->oldest; call != NULL; call = call->newer)
 		if (call->bounded && !call->answered && call->list != LIST_NONE)
 			return Min(due, call->begun_ns + rpc->request_limit_ns);

@@ -81,10 +81,12 @@ struct RpcCall
 	uint8_t holds;
 	uint8_t list; /* CallList */
 	bool answered;
-	bool streaming; /* answered with a stream that has not ended: it is not counted yet */
-	bool bounded;   /* T_req ends it */
-	bool keeps;     /* it needs a snapshot for longer than a turn */
-	RpcCall *next;  /* in its list */
+	bool streaming;    /* answered with a stream that has not ended: it is not counted yet */
+	bool bounded;      /* T_req ends it */
+	bool keeps;        /* it needs a snapshot for longer than a turn */
+	bool needs_leader; /* streaming: and RPC-7 ends it, */
+	bool lost_leader;  /* which it now does: with RUSD_NO_LEADER, by its source */
+	RpcCall *next;     /* in its list */
 	RpcCall *previous;
 	RpcCall *chain; /* of those with the same hash of their sequence */
 	RpcCall *older; /* all calls, by age */
@@ -129,6 +131,10 @@ struct Rpc
 	uint64_t election_ns;
 	uint64_t now_ns; /* of the turn */
 	bool capable;    /* the cluster's version has been seen (RPC-1): it stays decided */
+	/* intercept.c, RPC-7 */
+	uint32_t leader_watchers; /* streams that need a leader */
+	uint32_t leader_misses;   /* looks without one, in succession */
+	uint64_t leader_check_ns; /* the next look; only while there are watchers */
 	/* snapshots.c */
 	SharedSnapshot snapshots[SNAPSHOT_PINS];
 	SharedSnapshot *current; /* this turn's, referenced once for it */
@@ -181,6 +187,11 @@ extern Status call_timeout_status(const RpcCall *call);
 /* RPC-1 to RPC-6.  RUSD_AGAIN: this member serves nothing yet. */
 extern Status intercept(RpcCall *call, const ControlState *control);
 extern bool leader_is_known(const Rpc *rpc, const ControlState *control);
+/* RPC-7: a stream begins and ends; each turn looks, when it is time (rpc->leader_check_ns), whether somebody leads, and
+ * sets lost_leader. */
+extern void leader_watch_begin(RpcCall *call);
+extern void leader_watch_end(RpcCall *call);
+extern void leader_watch_turn(Rpc *rpc);
 
 /* ---- header.c ---- */
 #define HEADER_MAX 64 /* a whole header field, tag and length included */

@@ -48,8 +48,8 @@ extern void consensus_destroy(Consensus *consensus);
  * and commit position; sends what is to be sent.  *sleep_ns: how long it may sleep then if its latch stays
  * unset.  RUSD_OK: did something.  RUSD_AGAIN: nothing to do.
  *
- * While requests->stop_wanted is not 0, proposals are answered with RUSD_STOPPED, and who leads hands over; once it
- * is 2, the end of the log is marked, and consensus_is_finished() tells when that mark is durable, the hand-over
+ * Once requests->stop_wanted is not 0, who leads hands over; once it is 2, proposals are answered with RUSD_STOPPED, the end of
+ * the log is marked, and consensus_is_finished() tells when that mark is durable, the hand-over
  * done or given up after an election timeout, and the process may leave.
  */
 extern Status consensus_step(Consensus *consensus, uint64_t *sleep_ns);

@@ -54,7 +54,7 @@ typedef struct ControlState
 	uint64_t reads_are_local;
 	uint64_t ready;    /* an entry proposed in this incarnation (the publication of this member,
 						* BOOT-25) has been applied: backends may serve */
-	uint64_t draining; /* no new proposals: a stop has begun */
+	uint64_t draining; /* no new proposals: raft leaves */
 	uint64_t
 		ills; /* ILL_: what makes no progress, though there is work, for --leader-stall-timeout */
 } ControlState;
@@ -360,7 +360,7 @@ typedef struct ShmRequests
 	_Atomic uint64_t data_limit;
 	/* checkpointer: 1: a checkpoint has no room; the log's spare segment is to be given up for it */
 	_Atomic uint32_t spare_wanted;
-	cache_aligned _Atomic uint32_t stop_wanted; /* postmaster: 1 no new proposals, 2 leave */
+	cache_aligned _Atomic uint32_t stop_wanted; /* postmaster: 1 hand over, 2 leave */
 	_Atomic uint32_t config_generation;         /* postmaster: rises with each SIGHUP */
 	/* postmaster: rises with each slot that becomes SLOT_DEAD (ipc/slot.h) */
 	_Atomic uint32_t slots_died;

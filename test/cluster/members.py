@@ -8,6 +8,7 @@ test/cluster/members.py
 import argparse
 import os
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -305,6 +306,24 @@ def other_cluster_is_refused(cluster):
     write_until(member, b"after-stranger", b"1")
 
 
+def who_is_no_member_goes(cluster):
+    """A connection to the port for members that says everything but who it is ends, however lively it is."""
+    ping = bytes([0, 0, 8, 6, 0, 0, 0, 0, 0]) + b"12345678"
+    with socket.create_connection(("127.0.0.1", members_of(cluster)[0].peer)) as s:
+        s.setblocking(False)
+        s.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+
+        def ended():
+            try:
+                s.send(ping)
+                return s.recv(65536) == b""
+            except BlockingIOError:
+                return False
+            except (ConnectionResetError, BrokenPipeError):
+                return True
+        wait_until(ended, "the connection ends", 60, every=0.5)
+
+
 def without_quorum(cluster):
     """RAFT-31 and 3.2: no leader, no write, no linearizable read; serializable reads go on, and streams but those that want a leader
     (RPC-7).  Then it heals."""
@@ -432,6 +451,7 @@ def main():
                     ("processes of links are killed under load", links_are_killed),
                     ("a member returns to a log that still has all", absent_and_returning),
                     ("a member of another cluster is refused (BOOT-22)", other_cluster_is_refused),
+                    ("who does not say who it is goes (hostile client of the port for members)", who_is_no_member_goes),
                     ("a member without a quorum", without_quorum)]
     chosen = [t for t in with_cluster if options.only in t[0]]
     if chosen:

@@ -36,6 +36,7 @@ typedef struct Acceptor
 	bool serves;       /* it wants the state of this member, */
 	bool has_received; /* and has got it */
 	bool has_ended;
+	uint64_t begun_ns;
 	PageAccess access;
 	uint64_t members; /* change count of the configuration when it was looked at */
 	ProposalWriter writer;
@@ -235,14 +236,13 @@ on_end(void *arg, int grpc_code, const char *text)
 	((Acceptor *) arg)->has_ended = true;
 }
 
-/* A member that says nothing for so long is not there: it pings more often. */
+/* A member that says nothing for so long is not there: it pings more often.  Who is no member yet has to become one, however much it says. */
 static bool
 is_silent(const Acceptor *acceptor, uint64_t now_ns)
 {
-	uint64_t limit =
-		acceptor->is_accepted ? (uint64_t) Max(config.raft_read_timeout, 1) : HANDSHAKE_NS;
-
-	return now_ns - acceptor->wire.heard_ns > limit;
+	if (!acceptor->is_accepted)
+		return now_ns - acceptor->begun_ns > HANDSHAKE_NS;
+	return now_ns - acceptor->wire.heard_ns > (uint64_t) Max(config.raft_read_timeout, 1);
 }
 
 static void
@@ -250,7 +250,7 @@ run(Acceptor *acceptor)
 {
 	PeerWire *wire = &acceptor->wire;
 
-	wire->heard_ns = clock_os.monotonic_ns(&clock_os);
+	acceptor->begun_ns = wire->heard_ns = clock_os.monotonic_ns(&clock_os);
 	while (!wire->is_lost && !stop_requested)
 	{
 		bool is_blocked = peer_wire_flush(wire);

@@ -23,13 +23,13 @@ ELECTION_MS = 500               # of every cluster here: short, so that a fault 
 class Member(Node):
     """One member.  everybody: {name: peer port of the router}, the same for every member."""
 
-    def __init__(self, program, name, directory, ports, routed, everybody, flags, scheme="http"):
+    def __init__(self, program, name, directory, ports, routed, everybody, flags, scheme="http", tls=None):
         self.name, self.routed, self.everybody, self.scheme = name, routed, everybody, scheme
         os.makedirs(directory)
-        super().__init__(program, flags, directory=directory, start=False, ports=ports)
+        super().__init__(program, flags, directory=directory, start=False, ports=ports, tls=tls)
 
     def argv(self):
-        client = "http://127.0.0.1:%d" % self.client
+        client = "http%s://127.0.0.1:%d" % ("s" if self.tls else "", self.client)
         return [self.program, "--name", self.name, "--data-dir", self.data, "--listen-client-urls", client, "--advertise-client-urls", client,
                 "--listen-peer-urls", "%s://127.0.0.1:%d" % (self.scheme, self.peer),
                 "--initial-advertise-peer-urls", "%s://127.0.0.1:%d" % (self.scheme, self.routed),
@@ -39,7 +39,7 @@ class Member(Node):
     def status(self, timeout=2):
         """Its StatusResponse; None if it does not answer."""
         import grpc
-        client = Client(self.endpoint)
+        client = Client(self.endpoint, self.tls)
         try:
             return client.call("Maintenance/Status", client.message("StatusRequest"), timeout)
         except grpc.RpcError:
@@ -50,14 +50,14 @@ class Member(Node):
 
 class Cluster:
     """Members m0, m1, ... and the router between them; seed None: they reach each other without one.  scheme: of the peer URLs; with https the
-    flags name the certificates."""
+    flags name the certificates.  tls: a Tls, by which every member is reached at an https URL."""
 
-    def __init__(self, program, count, seed=None, flags=(), scheme="http"):
+    def __init__(self, program, count, seed=None, flags=(), scheme="http", tls=None):
         self.directory = tempfile.mkdtemp(prefix="rusd-cluster.")
         ports = free_ports(3 * count)
         names = ["m%d" % i for i in range(count)]
         routed = dict(zip(names, ports[count if seed is None else 2 * count:]))
-        self.members = {name: Member(program, name, os.path.join(self.directory, name), (ports[i], ports[count + i]), routed[name], routed, list(flags), scheme)
+        self.members = {name: Member(program, name, os.path.join(self.directory, name), (ports[i], ports[count + i]), routed[name], routed, list(flags), scheme, tls)
                         for i, name in enumerate(names)}
         self.router = None if seed is None else Router({name: (routed[name], m.peer) for name, m in self.members.items()}, seed)
 
@@ -128,7 +128,7 @@ class Cluster:
                 if self.members[name].process.poll() is not None:
                     raise Failure("member %s ended with status %s" % (name, self.members[name].process.returncode))
                 # A channel that has failed before tells of the attempt before, and makes the next one late.
-                client = Client(self.members[name].endpoint)
+                client = Client(self.members[name].endpoint, self.members[name].tls)
                 try:
                     client.put(key, name.encode(), timeout=5)
                     missing.remove(name)
@@ -146,7 +146,7 @@ class Cluster:
     def hashes_agree(self, limit):
         """HashKV of every member at the newest revision is the same; returns (hash, revision)."""
         import grpc
-        clients = [Client(m.endpoint) for m in self.members.values()]
+        clients = [Client(m.endpoint, m.tls) for m in self.members.values()]
 
         def same():
             try:

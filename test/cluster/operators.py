@@ -3,8 +3,8 @@
 
     operators.py --server build/gcc/rusd --ctl build/gcc/rusdctl
 
-A block marked "sh" is run by the shell, its exports count for those behind it; "sh node1" is run on that machine: there a command that begins with
-rusd starts the server.  <!-- test: kill node2 --> is what the text around it says has happened.
+A block marked "sh" is run by the shell, its exports count for those behind it; "sh node1 node2" is run on these machines, one after the other, each being
+NODE there: a command that begins with rusd starts the server.  <!-- test: kill node2 --> is what the text around it says has happened.
 
 test/cluster/operators.py
 """
@@ -21,7 +21,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from node import TOP, Failure, Tap, alive, check, children_of, free_ports, wait_until       # noqa: E402
 
 BLOCK_S = 120                   # in which a block is over
-PIECE = re.compile(r"^<!-- test: kill ([a-z0-9 ]+) -->$|^```sh *(\w*)\n(.*?)^```$|^## ([^\n]*)$", re.M | re.S)
+PIECE = re.compile(r"^<!-- test: kill ([a-z0-9 ]+) -->$|^```sh *([\w ]*)\n(.*?)^```$|^## ([^\n]*)$", re.M | re.S)
 
 
 class Machines:
@@ -39,15 +39,17 @@ class Machines:
 
     def place(self, text, machine):
         """The words of the page, with this machine's ports and folders."""
-        for name, (client, peer) in self.ports.items():
-            text = text.replace("http://%s:2379" % name, "http://127.0.0.1:%d" % client)
-            text = text.replace("http://%s:2380" % name, "http://127.0.0.1:%d" % peer)
         if machine:
             client, peer = self.ports[machine]
-            text = text.replace("http://0.0.0.0:2379", "http://127.0.0.1:%d" % client)
-            text = text.replace("http://0.0.0.0:2380", "http://127.0.0.1:%d" % peer)
+            text = text.replace("NODE", machine)
+            text = text.replace("0.0.0.0:2379", "127.0.0.1:%d" % client)
+            text = text.replace("0.0.0.0:2380", "127.0.0.1:%d" % peer)
             text = text.replace("/var/lib/rusd", os.path.join(self.directory, machine))
-        check(not re.search(r"node\d:|/var/lib", text), "a name is left in: %s" % text)
+        for name, (client, peer) in self.ports.items():
+            text = text.replace("%s:2379" % name, "127.0.0.1:%d" % client)
+            text = text.replace("%s:2380" % name, "127.0.0.1:%d" % peer)
+        text = text.replace("/etc/rusd", os.path.join(self.directory, "etc"))
+        check(not re.search(r"node\d:|NODE|/var/lib", text), "a name is left in: %s" % text)
         return text
 
     def start(self, machine, command):
@@ -105,12 +107,11 @@ class Machines:
 
 
 def run_section(machines, pieces):
-    for killed, machine, script in pieces:
-        if killed:
-            for name in killed.split():
-                machines.kill(name)
-        else:
-            machines.block(machine, script)
+    for killed, names, script in pieces:
+        for name in killed.split():
+            machines.kill(name)
+        for name in [] if killed else names.split() or [None]:
+            machines.block(name, script)
 
 
 def sections():
@@ -118,11 +119,11 @@ def sections():
     with open(os.path.join(TOP, "doc", "cluster.md")) as page:
         text = page.read()
     found = [("", [])]
-    for killed, machine, script, title in PIECE.findall(text):
+    for killed, names, script, title in PIECE.findall(text):
         if title:
             found.append((title, []))
         else:
-            found[-1][1].append((killed, machine, script))
+            found[-1][1].append((killed, names, script))
     return [x for x in found if x[1]]
 
 

@@ -490,6 +490,28 @@ def tls_flags(authority):
     return flags, Tls(authority.cert, own_cert, own_key)
 
 
+def strangers_keep_no_member_out(cluster):
+    """Whoever may connect to the port for members may hold more connections than there are places: members come in all the same."""
+    held, back, away = members_of(cluster)
+    context, strangers = held.tls.context(), []
+    try:
+        back.stop()
+        for _ in range(140):
+            one = context.wrap_socket(socket.create_connection(("127.0.0.1", held.peer)), server_hostname="127.0.0.1")
+            strangers.append(one)
+            one.sendall(b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n")
+            check(one.recv(15) == b"HTTP/1.1 200 OK", "a stranger is answered")
+        check(held.logged("makes room"), "the log tells of it")
+        away.stop()
+        start(cluster, back)
+        write_until(back, b"strangers", b"1")
+    finally:
+        for one in strangers:
+            one.close()
+    start(cluster, away)
+    write_until(away, b"strangers", b"2")
+
+
 def stranger_is_refused(cluster):
     """A member whose certificate is of another authority is refused by the others, and says why it gets nowhere."""
     with tempfile.TemporaryDirectory(prefix="rusd-certs.") as directory:
@@ -530,6 +552,7 @@ def main():
                     ("a member returns to a log that still has all", absent_and_returning),
                     ("a member of another cluster is refused (BOOT-22)", other_cluster_is_refused),
                     ("who does not say who it is goes (hostile client of the port for members)", who_is_no_member_goes),
+                    ("strangers keep no member out (hostile client of the port for members)", strangers_keep_no_member_out),
                     ("a member with a certificate of others is refused", stranger_is_refused),
                     ("a member without a quorum", without_quorum)]
     chosen = [t for t in with_cluster if options.only in t[0]]

@@ -174,10 +174,10 @@ on_open(void *arg, const char *path, const NetLinkField *fields, uint32_t count)
 	}
 	acceptor->is_accepted = true;
 	net_link_accept(acceptor->wire.link, NULL, 0);
-	if (acceptor->serves)
-		return;
 	memcpy(my_area->link_urls, hello->urls, LINK_URLS_BYTES);
 	atomic_store_explicit(&my_area->link_member, hello->from, memory_order_release);
+	if (acceptor->serves)
+		return;
 	snprintf(my_area->what, sizeof(my_area->what), "%s from %" PRIx64,
 			 is_control ? "control" : "entries", hello->from);
 	process_title("peer %s", my_area->what);

@@ -19,11 +19,19 @@
 
 /* One that ends at once is not made again at once. */
 #define RESTART_NS UINT64_C(1000000000)
+/* Slots that are free for whoever comes next, unless known members have them. */
+#define SPARE_SLOTS 16
+/* Links are made to so many at most that the configuration does not know (yet). */
+#define UNKNOWN_MAX 16
+/* Connections that one member may have: two links, a transfer, and as many again that are lost and not yet known to be. */
+#define OF_ONE_MEMBER 6
+#define TELL_NS UINT64_C(1000000000)
 
 static struct
 {
 	uint64_t wanted[LINK_SLOTS];
 	uint32_t wanted_count;
+	uint32_t known_count; /* the first of them: of the configuration */
 	/* links that have ended, and when */
 	struct
 	{
@@ -34,10 +42,13 @@ static struct
 	uint32_t ended_count;
 	uint64_t fetches_seen; /* requests.fetch_count */
 	bool has_told;         /* that there are not enough slots */
+	uint64_t told_room_ns; /* when it was told last that somebody had to make room */
 } links;
 
 static void want(const Shm *shm, uint64_t member_id);
 static void want_members(const Shm *shm);
+static bool is_stranger(uint64_t member_id);
+static Child *find_dispensable(const Shm *shm);
 static bool start_link(Shm *shm, uint64_t member_id, LinkKind kind);
 static bool has_just_ended(uint64_t member_id, LinkKind kind);
 
@@ -52,6 +63,16 @@ is_wanted(uint64_t member_id)
 			return true;
 	}
 	return false;
+}
+
+/* A connection that somebody has made to the port for members. */
+static bool
+is_accepted(const Shm *shm, uint32_t slot)
+{
+	const SlotHead *head = &shm->heads[slot];
+
+	return atomic_load_explicit(&head->state, memory_order_relaxed) == SLOT_LIVE &&
+		   atomic_load_explicit(&head->link, memory_order_relaxed) == LINK_ACCEPTED;
 }
 
 static void
@@ -73,14 +94,96 @@ want_members(const Shm *shm)
 		configuration = shm->recovered->configuration;
 	for (uint32_t i = 0; i < Min(configuration.member_count, CONFIG_MEMBERS_MAX); i++)
 		want(shm, configuration.members[i].id);
-	for (uint32_t slot = PROC_ESSENTIAL_COUNT; slot < shm_first_backend(&shm->layout); slot++)
+	links.known_count = links.wanted_count;
+	for (uint32_t slot = PROC_ESSENTIAL_COUNT; slot < shm_first_backend(&shm->layout) &&
+											   links.wanted_count < links.known_count + UNKNOWN_MAX;
+		 slot++)
 	{
-		const SlotHead *head = &shm->heads[slot];
-
-		if (atomic_load_explicit(&head->state, memory_order_relaxed) == SLOT_LIVE &&
-			atomic_load_explicit(&head->link, memory_order_relaxed) == LINK_ACCEPTED)
+		if (is_accepted(shm, slot))
 			want(shm, atomic_load_explicit(&shm->areas[slot]->link_member, memory_order_acquire));
 	}
+}
+
+/* ---- room for those who matter -------------------------------------------------------------------- */
+
+/* Nobody yet, or one that the configuration does not know. */
+static bool
+is_stranger(uint64_t member_id)
+{
+	for (uint32_t i = 0; i < links.known_count; i++)
+	{
+		if (links.wanted[i] == member_id)
+			return false;
+	}
+	return true;
+}
+
+static uint32_t
+connections_of(const Shm *shm, uint64_t member_id)
+{
+	uint32_t found = 0;
+
+	for (uint32_t slot = PROC_ESSENTIAL_COUNT; slot < shm_first_backend(&shm->layout); slot++)
+		found += is_accepted(shm, slot) && atomic_load_explicit(&shm->areas[slot]->link_member,
+																memory_order_acquire) == member_id;
+	return found;
+}
+
+/* The oldest connection of a stranger, else of a member that has too many.  NULL: there is none. */
+static Child *
+find_dispensable(const Shm *shm)
+{
+	Child *oldest = NULL;
+	uint64_t oldest_ns = UINT64_MAX;
+	bool is_strangers = false;
+
+	for (uint32_t slot = PROC_ESSENTIAL_COUNT; slot < shm_first_backend(&shm->layout); slot++)
+	{
+		uint64_t member, began;
+		bool strange;
+		Child *child;
+
+		if (!is_accepted(shm, slot))
+			continue;
+		member = atomic_load_explicit(&shm->areas[slot]->link_member, memory_order_acquire);
+		began = atomic_load_explicit(&shm->heads[slot].started_ns, memory_order_relaxed);
+		strange = is_stranger(member);
+		if ((is_strangers && !strange) || (is_strangers == strange && began >= oldest_ns) ||
+			(!strange && connections_of(shm, member) <= OF_ONE_MEMBER))
+			continue;
+		child = child_of_slot(
+			-1, slot, atomic_load_explicit(&shm->heads[slot].generation, memory_order_relaxed));
+		if (child == NULL || child->is_leaving)
+			continue;
+		oldest = child;
+		oldest_ns = began;
+		is_strangers = strange;
+	}
+	return oldest;
+}
+
+void
+links_make_room(const Shm *shm)
+{
+	uint64_t now = clock_os.monotonic_ns(&clock_os);
+	uint32_t room = 0;
+	Child *child;
+
+	for (uint32_t slot = PROC_ESSENTIAL_COUNT; slot < shm_first_backend(&shm->layout); slot++)
+		room += atomic_load_explicit(&shm->heads[slot].state, memory_order_relaxed) == SLOT_FREE;
+	if (room >= SPARE_SLOTS)
+		return;
+	child = find_dispensable(shm);
+	if (child == NULL)
+		return;
+	child->is_leaving = true;
+	(void) kill(child->pid, SIGTERM);
+	if (now - links.told_room_ns < TELL_NS)
+		return;
+	links.told_room_ns = now;
+	log_warn(
+		"too many connections to the port for members: the oldest that is no member's makes room",
+		LOG_INTEGER("pid", child->pid));
 }
 
 /* ---- processes ----------------------------------------------------------------------------------- */
@@ -90,6 +193,7 @@ start_link(Shm *shm, uint64_t member_id, LinkKind kind)
 {
 	uint32_t slot;
 
+	links_make_room(shm);
 	if (!slot_allocate_link(shm, kind, member_id, &slot))
 	{
 		if (!links.has_told)

@@ -414,6 +414,7 @@ serve_connection(Connection *connection, const struct sockaddr_storage *address)
 	free_dead_slots();
 	if (connection->listener == LISTENER_PEER)
 	{
+		links_make_room(node.shm);
 		if (!slot_allocate_link(node.shm, LINK_ACCEPTED, 0, &slot))
 		{
 			refuse_connection(connection->socket,

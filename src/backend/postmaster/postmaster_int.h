@@ -67,6 +67,8 @@ extern void listen_unix_close(int fd, uint64_t inode);
 /* ---- links.c ---- */
 /* Brings the links to other members up to date; cheap where they are.  False: some are missing, to be looked at again after a while. */
 extern bool links_update(Shm *shm);
+/* Before a slot of a link is taken: where few are left, the oldest connection that is no known member's is told to go [pm-7]. */
+extern void links_make_room(const Shm *shm);
 /* Shared memory was made anew: nothing of before counts. */
 extern void links_begin(void);
 /* The process of a link has ended. */
@@ -96,6 +98,7 @@ typedef struct Child
 	int kind;      /* ProcKind or CHILD_STARTUP */
 	uint32_t slot; /* UINT32_MAX: none */
 	uint32_t generation;
+	bool is_leaving; /* told to make room */
 } Child;
 
 extern void children_init(uint32_t slots);

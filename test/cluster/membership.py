@@ -234,7 +234,10 @@ def lost_data_do_not_found_anew(program):
         shutil.rmtree(nodes[0].data)
         nodes[0].launch()
         check(nodes[0].wait(SOON) == 1, "it ended with status %s" % nodes[0].process.returncode)
-        check(nodes[0].logged("has already been bootstrapped"), "it does not say why")
+        check(nodes[0].logged("has already been bootstrapped, and its data are not here: bring them back, or remove the member and add it anew"),
+              "it does not say why, and what to do")
+        # It has asked before it made anything.
+        check(not os.path.exists(os.path.join(nodes[0].data, "wal")), "it has begun a log")
         put_until(nodes[1], b"k", b"still")
         # All at once, with their data, they go on as they were.
         for node in nodes[1:]:

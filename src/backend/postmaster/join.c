@@ -1,8 +1,9 @@
 /*
  * join.c
- *	  A member without a log joins a cluster that runs (BOOT-23): who it is there.
+ *	  A member without a log asks the others: who it is in a cluster that it joins (BOOT-23), and whether it has been part of
+ *	  the one that it would found (BOOT-21).
  *
- * It was added before, with its peer URLs, and is known by them.  Startup process.
+ * Who joins was added before, with its peer URLs, and is known by them.  Startup process.
  *
  * src/backend/postmaster/join.c
  */
@@ -14,6 +15,8 @@
 
 /* Each member has so long to answer. */
 #define ASK_MS 5000
+/* ... where all may be about to start, and few of them listen. */
+#define ASK_FOUNDER_MS 1000
 
 static bool
 same_urls(const InitialMember *initial, const RemoteMember *member)
@@ -85,24 +88,33 @@ check_not_started(const RemoteMember *own, char error[REMOTE_ERROR_SIZE])
 	return RUSD_INVALID;
 }
 
+/* By the first of its URLs where somebody answers. */
 static Status
-try_member(const InitialMember *member, const InitialCluster *initial, RemoteCluster *cluster,
-		   uint64_t *member_id, char error[REMOTE_ERROR_SIZE])
+ask_member(const InitialMember *member, int timeout_ms, RemoteCluster *cluster,
+		   char error[REMOTE_ERROR_SIZE])
 {
 	TlsContext *context = tls_contexts_get(TLS_TO_PEERS);
-	const RemoteMember *own;
 	Status status = RUSD_IO;
 
 	for (int i = 0; i < member->url_count && status == RUSD_IO; i++)
 	{
-		status = remote_cluster_ask(&member->urls[i], context, ASK_MS, cluster, error);
+		status = remote_cluster_ask(&member->urls[i], context, timeout_ms, cluster, error);
 		if (status != RUSD_OK)
-			log_warn("a member could not be asked for the members of its cluster",
+			log_info("a member could not be asked for the members of its cluster",
 					 LOG_TEXT("url", member->urls[i].text), LOG_TEXT("error", error));
 	}
-	if (status != RUSD_OK)
-		return status;
-	status = match(initial, cluster, &own, error);
+	return status;
+}
+
+static Status
+try_member(const InitialMember *member, const InitialCluster *initial, RemoteCluster *cluster,
+		   uint64_t *member_id, char error[REMOTE_ERROR_SIZE])
+{
+	const RemoteMember *own;
+	Status status = ask_member(member, ASK_MS, cluster, error);
+
+	if (status == RUSD_OK)
+		status = match(initial, cluster, &own, error);
 	if (status == RUSD_OK)
 		status = check_not_started(own, error);
 	if (status == RUSD_OK)
@@ -138,4 +150,26 @@ remote_cluster_join(const InitialCluster *initial, RemoteCluster *cluster, uint6
 				 initial->count > 1 ? "no other member has answered"
 									: "--initial-cluster names no other member");
 	return RUSD_INVALID;
+}
+
+Status
+remote_cluster_lacks(const InitialCluster *initial, uint64_t cluster_id, uint64_t member_id,
+					 char error[REMOTE_ERROR_SIZE])
+{
+	static RemoteCluster cluster;
+
+	for (uint32_t i = 0; i < initial->count; i++)
+	{
+		if (&initial->members[i] == initial->own ||
+			ask_member(&initial->members[i], ASK_FOUNDER_MS, &cluster, error) != RUSD_OK ||
+			cluster.cluster_id != cluster_id)
+			continue;
+		for (uint32_t k = 0; k < cluster.count; k++)
+		{
+			if (cluster.members[k].id == member_id &&
+				check_not_started(&cluster.members[k], error) != RUSD_OK)
+				return RUSD_INVALID;
+		}
+	}
+	return RUSD_OK;
 }

@@ -43,4 +43,11 @@ extern Status remote_cluster_ask(const ConfigUrl *url, TlsContext *context, int 
 extern Status remote_cluster_join(const InitialCluster *initial, RemoteCluster *cluster,
 								  uint64_t *member_id, char error[REMOTE_ERROR_SIZE]);
 
+/*
+ * BOOT-21: has the member that is about to found this cluster been part of it before?  RUSD_OK: nobody who answers says so; RUSD_INVALID,
+ * with what is to be done in error: it has, and must not vote again.
+ */
+extern Status remote_cluster_lacks(const InitialCluster *initial, uint64_t cluster_id,
+								   uint64_t member_id, char error[REMOTE_ERROR_SIZE]);
+
 #endif /* POSTMASTER_REMOTE_H */

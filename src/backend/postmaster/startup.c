@@ -133,6 +133,7 @@ found_cluster(Shm *shm, const InitialCluster *cluster, char *message, size_t mes
 	static InitialEntry entries[CONFIG_INITIAL_MEMBERS_MAX];
 	uint64_t ids[CONFIG_INITIAL_MEMBERS_MAX];
 	NodeBootstrap start = {.entries = entries};
+	char error[REMOTE_ERROR_SIZE] = "";
 
 	for (uint32_t i = 0; i < cluster->count; i++)
 		founders[i] = (Founder){founder_id(&cluster->members[i]), &cluster->members[i]};
@@ -147,6 +148,11 @@ found_cluster(Shm *shm, const InitialCluster *cluster, char *message, size_t mes
 	}
 	start.entry_count = cluster->count;
 	start.cluster_id = cluster_id_compute(ids, cluster->count);
+	if (remote_cluster_lacks(cluster, start.cluster_id, start.member_id, error) != RUSD_OK)
+	{
+		log_error("failed to bootstrap", LOG_TEXT("error", error));
+		_exit(EXIT_STOP);
+	}
 	log_info("starting a new cluster", LOG_ID("cluster-id", start.cluster_id),
 			 LOG_ID("local-member-id", start.member_id),
 			 LOG_TEXT("initial-cluster", config.initial_cluster),

@@ -6,6 +6,7 @@
 test/cluster/members.py
 """
 import argparse
+import json
 import os
 import signal
 import socket
@@ -73,6 +74,25 @@ def formation(cluster):
     check(len({s.header.cluster_id for s in states}) == 1, "cluster ids: %s" % [s.header.cluster_id for s in states])
     for member in members_of(cluster):
         wait_until(lambda m=member: len(m.of_kind("peer")) == 8, "%s has two links each way with each other member" % member.name)
+
+
+def version_is_decided(cluster):
+    """CLUSTER-80: by the leader, for all, without a revision of its own; whoever leads next, and whoever starts again, finds the same."""
+    def decided(member):
+        versions = json.loads(member.get("/version")[1])
+        check(versions["etcdcluster"] in ("not_decided", "3.7.0"), "%s says %s" % (member.name, versions))
+        return versions["etcdcluster"] == "3.7.0"
+
+    def all_decided():
+        for member in members_of(cluster):
+            wait_until(lambda m=member: decided(m), "%s knows the version of the cluster" % member.name)
+    all_decided()
+    before = members_of(cluster)[0].status().header.revision
+    leader = leader_of(cluster)
+    leader.stop()
+    start(cluster, leader)
+    all_decided()
+    check(all(m.status().header.revision == before for m in members_of(cluster)), "the version of the cluster has taken a revision")
 
 
 def write_anywhere(cluster):
@@ -538,6 +558,7 @@ def main():
     options = parser.parse_args()
     tap = Tap()
     with_cluster = [("three members form a cluster (BOOT-21)", formation),
+                    ("the version of the cluster is decided (CLUSTER-80)", version_is_decided),
                     ("a write on any member is read on all", write_anywhere),
                     ("large proposals cross", large_proposals),
                     ("reads are linearizable on every member", reads_are_linearizable),

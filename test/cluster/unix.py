@@ -18,7 +18,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from certs import Authority                                             # noqa: E402
-from node import Client, Node, Tap, check, children_of, title_of          # noqa: E402
+from node import Client, Node, Tap, check, children_of, title_of, wait_until  # noqa: E402
 
 
 class UnixNode(Node):
@@ -140,6 +140,27 @@ def tls_is_served(options):
         check(node.metrics()["etcd_debugging_mvcc_current_revision"] == 3, "both have written")
 
 
+def operators_get_in(options):
+    """Clients that say nothing use up all connections: over the unix socket there is room; who is silent is closed in time."""
+    with UnixNode(options.server) as node:
+        node.flags += ["--max-connections=4"]
+        node.start()
+        wait_until(lambda: not node.of_kind("backend"), "nobody is connected")
+        silent = [socket.create_connection(("127.0.0.1", node.client)) for _ in range(4)]
+        wait_until(lambda: len(node.of_kind("backend")) == 4, "all are served")
+        one_more = socket.create_connection(("127.0.0.1", node.client), timeout=30)
+        check(one_more.recv(1) == b"", "one beyond --max-connections is closed")
+        one_more.close()
+        got = subprocess.run([options.ctl, "--endpoints", "unix://" + node.path, "endpoint", "status"], capture_output=True, text=True, timeout=60)
+        check(got.returncode == 0, "rusdctl: %s%s" % (got.stdout, got.stderr))
+        check(re.search(r"rusd_connections_refused_total (\d+)", page(node.path, "/metrics")[1]).group(1) == "1", "it is counted")
+        for one in silent:
+            one.settimeout(30)
+            check(one.recv(1) == b"", "a silent connection is closed")
+            one.close()
+        wait_until(node.healthy, "the port serves again")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--server", required=True)
@@ -151,6 +172,7 @@ def main():
     tap.run("the file that a killed node has left gives way", stale_file_gives_way, options)
     tap.run("files of others stay", files_of_others_stay, options)
     tap.run("TLS is served on a unix socket, plain text beside it", tls_is_served, options)
+    tap.run("an operator gets in where clients have used up all connections", operators_get_in, options)
     tap.end()
 
 

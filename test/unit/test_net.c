@@ -1353,9 +1353,9 @@ silence_is_closed(void **state)
 {
 	(void) state;
 	peer_init(peer, NULL);
-	assert_int_equal(net_session_timers(peer->server, peer->now_ns), peer->now_ns + 120 * SECOND);
+	assert_int_equal(net_session_timers(peer->server, peer->now_ns), peer->now_ns + 10 * SECOND);
 	assert_false(net_session_is_done(peer->server));
-	(void) net_session_timers(peer->server, peer->now_ns + 120 * SECOND);
+	(void) net_session_timers(peer->server, peer->now_ns + 10 * SECOND);
 	assert_true(net_session_is_done(peer->server));
 }
 

@@ -356,6 +356,23 @@ count_dropped(void *arg, uint32_t slot)
 }
 
 static void
+the_last_slots_are_for_local_connections(void **state)
+{
+	Shm *shm = fixture_shm(3, false);
+	uint32_t slot;
+
+	(void) state;
+	shm->layout.local_slots = 2;
+	assert_true(slot_allocate(shm, &slot));
+	assert_false(slot_allocate(shm, &slot));
+	assert_true(slot_allocate_local(shm, &slot));
+	assert_true(slot_allocate_local(shm, &slot));
+	assert_int_equal(slot, shm->layout.slot_count - 1);
+	assert_false(slot_allocate_local(shm, &slot));
+	shm_destroy(shm);
+}
+
+static void
 a_slot_is_given_out_again_only_when_all_have_let_go(void **state)
 {
 	Shm *shm = fixture_shm(2, false);
@@ -482,6 +499,7 @@ main(void)
 		cmocka_unit_test(nothing_gives_the_rights_back),
 		cmocka_unit_test(what_a_backend_writes_is_seen),
 		cmocka_unit_test(marks_of_all_slots_are_taken_once),
+		cmocka_unit_test(the_last_slots_are_for_local_connections),
 		cmocka_unit_test(a_slot_is_given_out_again_only_when_all_have_let_go),
 		cmocka_unit_test(an_old_acknowledgement_frees_no_later_life),
 		cmocka_unit_test(no_reply_reaches_a_slots_successor),

@@ -82,7 +82,8 @@ layout_is_sane(const ShmLayout *layout)
 	uint64_t buffers = layout->wal_buffer_bytes;
 	uint64_t segment = layout->wal_segment_bytes;
 
-	return layout->link_slots <= LINK_SLOTS && layout->slot_count > shm_first_backend(layout) &&
+	return layout->link_slots <= LINK_SLOTS &&
+		   layout->slot_count > shm_first_backend(layout) + layout->local_slots &&
 		   layout->slot_count <= MAX_SLOTS && buffers >= shm_machine_page() &&
 		   (buffers & (buffers - 1)) == 0 && segment != 0 && (segment & (segment - 1)) == 0 &&
 		   layout->frame_count > 0 && layout->frame_count < UINT64_C(1) << 40 &&

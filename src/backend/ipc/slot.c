@@ -41,11 +41,11 @@ begin_life(Shm *shm, uint32_t slot, LinkKind link, uint64_t member_id)
 	atomic_store_explicit(&head->state, SLOT_LIVE, memory_order_release);
 }
 
-bool
-slot_allocate(Shm *shm, uint32_t *slot)
+static bool
+allocate_below(Shm *shm, uint32_t end, uint32_t *slot)
 {
 	/* The lowest: marks and slots in use stay close together. */
-	for (uint32_t i = shm_first_backend(&shm->layout); i < shm->layout.slot_count; i++)
+	for (uint32_t i = shm_first_backend(&shm->layout); i < end; i++)
 		if (state_of(shm, i) == SLOT_FREE)
 		{
 			begin_life(shm, i, LINK_NONE, 0);
@@ -53,6 +53,18 @@ slot_allocate(Shm *shm, uint32_t *slot)
 			return true;
 		}
 	return false;
+}
+
+bool
+slot_allocate(Shm *shm, uint32_t *slot)
+{
+	return allocate_below(shm, shm->layout.slot_count - shm->layout.local_slots, slot);
+}
+
+bool
+slot_allocate_local(Shm *shm, uint32_t *slot)
+{
+	return allocate_below(shm, shm->layout.slot_count, slot);
 }
 
 bool

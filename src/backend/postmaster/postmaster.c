@@ -422,7 +422,8 @@ serve_connection(Connection *connection, const struct sockaddr_storage *address)
 			return;
 		}
 	}
-	else if (!slot_allocate(node.shm, &slot))
+	else if (address->ss_family == AF_UNIX ? !slot_allocate_local(node.shm, &slot)
+										   : !slot_allocate(node.shm, &slot))
 	{
 		refuse_connection(connection->socket, "all connections of --max-connections are in use");
 		return;

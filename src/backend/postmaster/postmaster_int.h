@@ -30,6 +30,8 @@ extern void datadir_write_pid(void);
 /* Sizes of shared memory from configuration and data file; false (and a log line) if the data do
  * not fit. */
 extern bool sizing_layout(ShmLayout *layout);
+/* Connections over unix sockets beyond --max-connections: an operator gets in where clients have used that up. */
+#define LOCAL_SLOTS 3
 /* The connections that the limits of the machine allow, at most config.max_connections. */
 extern uint32_t sizing_connections(void);
 /* Logs what this configuration can use at most. */

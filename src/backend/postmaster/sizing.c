@@ -37,6 +37,20 @@ static uint64_t default_cache(uint64_t data_bytes);
 static void warn_of_cache(uint64_t cache);
 static uint64_t raised(const char *flag, uint64_t asked, uint64_t least);
 
+static bool
+clients_may_be_local(void)
+{
+	ConfigUrl urls[LISTEN_MAX];
+	int count = config_urls(config.listen_client_urls, urls, LISTEN_MAX);
+
+	for (int i = 0; i < count; i++)
+	{
+		if (urls[i].scheme[0] == 'u')
+			return true;
+	}
+	return false;
+}
+
 bool
 sizing_layout(ShmLayout *layout)
 {
@@ -61,7 +75,8 @@ sizing_layout(ShmLayout *layout)
 	warn_of_cache(cache);
 	layout->frame_count = cache / PAGE_BYTES;
 	layout->link_slots = LINK_SLOTS;
-	layout->slot_count = shm_first_backend(layout) + sizing_connections();
+	layout->local_slots = clients_may_be_local() ? LOCAL_SLOTS : 0;
+	layout->slot_count = shm_first_backend(layout) + sizing_connections() + layout->local_slots;
 	layout->wal_buffer_bytes = raised("wal-buffers", (uint64_t) config.wal_buffers, least);
 	layout->wal_segment_bytes =
 		raised("wal-segment-size", (uint64_t) config.wal_segment_size, least);
@@ -118,7 +133,7 @@ uint32_t
 sizing_connections(void)
 {
 	uint64_t wanted = (uint64_t) config.max_connections;
-	uint64_t allowed = MAX_SLOTS - PROC_ESSENTIAL_COUNT - LINK_SLOTS;
+	uint64_t allowed = MAX_SLOTS - PROC_ESSENTIAL_COUNT - LINK_SLOTS - LOCAL_SLOTS;
 	struct rlimit limit;
 	const char *by = "slots";
 
@@ -167,7 +182,8 @@ sizing_log_bound(const ShmLayout *layout)
 
 	log_info("this configuration can use at most so much memory",
 			 LOG_UNSIGNED("bound-bytes", bound), LOG_UNSIGNED("shared-bytes", shared),
-			 LOG_UNSIGNED("page-cache-bytes", cache), LOG_UNSIGNED("max-connections", connections),
+			 LOG_UNSIGNED("page-cache-bytes", cache),
+			 LOG_UNSIGNED("max-connections", connections - layout->local_slots),
 			 LOG_UNSIGNED("fixed-bytes-per-connection", fixed),
 			 LOG_UNSIGNED("backend-memory-bytes", config.backend_memory));
 }

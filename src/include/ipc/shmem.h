@@ -397,8 +397,9 @@ typedef struct ShmRequests
  */
 typedef struct ShmLayout
 {
-	uint32_t slot_count; /* all of them */
-	uint32_t link_slots; /* behind the essential ones; 0 where no other member is ever talked to */
+	uint32_t slot_count;  /* all of them */
+	uint32_t link_slots;  /* behind the essential ones; 0 where no other member is ever talked to */
+	uint32_t local_slots; /* the last ones: of backends for connections over a unix socket alone */
 	uint64_t wal_buffer_bytes;  /* power of two, multiple of the page size of the machine */
 	uint64_t wal_segment_bytes; /* power of two */
 	uint64_t frame_count;       /* pages that the cache can hold */

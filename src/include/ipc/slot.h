@@ -29,10 +29,12 @@
 
 /* ---- postmaster ---- */
 /*
- * The lowest free slot for a backend: LIVE from now on, its generation raised.  False: none
- * is free.
+ * The lowest free slot for a backend, but none of layout.local_slots: LIVE from now on, its generation raised.
+ * False: none is free.
  */
 extern bool slot_allocate(Shm *shm, uint32_t *slot);
+/* The same for a connection over a unix socket: any. */
+extern bool slot_allocate_local(Shm *shm, uint32_t *slot);
 /* The same of a slot for a link to that member (LINK_ACCEPTED: 0). */
 extern bool slot_allocate_link(Shm *shm, LinkKind link, uint64_t member_id, uint32_t *slot);
 /* The slot of an essential process (its number is the kind's). */

@@ -28,7 +28,7 @@ check-processes: $(BUILD)/rusd $(BUILD)/rusd_waldump $(BUILD)/rusdctl
 		"test/cluster/waldump.py --server $(BUILD)/rusd --waldump $(BUILD)/rusd_waldump"
 
 check-members: $(BUILD)/rusd
-	@test/run-tap $(if $(V),-v) "test/cluster/members.py --server $(BUILD)/rusd"
+	@test/run-tap $(if $(V),-v) "test/cluster/members.py --server $(BUILD)/rusd" "test/cluster/transfer.py --server $(BUILD)/rusd"
 .PHONY: check-members
 CHECK_TARGETS += check-members
 

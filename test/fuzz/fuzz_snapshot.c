@@ -80,6 +80,14 @@ sink_sync(FileOps *self, int file)
 }
 
 static int
+sink_truncate(FileOps *self, int file, uint64_t length)
+{
+	(void) self;
+	Check(file == DATA_HANDLE && length == 0);
+	return 0;
+}
+
+static int
 sink_folder(FileOps *self, const char *name)
 {
 	(void) self;
@@ -102,6 +110,7 @@ static FileOps sink = {.open = sink_open,
 					   .pread = sink_pread,
 					   .pwrite = sink_pwrite,
 					   .sync = sink_sync,
+					   .truncate = sink_truncate,
 					   .sync_dir = sink_folder,
 					   .mkdir = sink_folder,
 					   .list = sink_list};
@@ -114,6 +123,15 @@ give_checksum(uint8_t *bytes, size_t length)
 	uint32_t crc = crc32c(0, bytes + sizeof(crc), length - sizeof(crc));
 
 	memcpy(bytes, &crc, sizeof(crc));
+}
+
+static SnapshotBase asked; /* what is there */
+
+static void
+begin_again(SnapshotReceive *receive)
+{
+	snapshot_receive_begin(receive, &asked);
+	Check(asked.below <= FRAMES);
 }
 
 /* Makes stream bytes right where they are checked first, so that what lies behind is reached. */
@@ -133,6 +151,8 @@ mend(uint8_t *stream, size_t length, uint64_t offset)
 		header.cluster_id = CLUSTER;
 		header.incarnation = INCARNATION;
 		header.root.number = ROOT;
+		if (header.base.below != 0)
+			header.base = asked;
 		memcpy(stream, &header, sizeof(header));
 		give_checksum(stream, sizeof(header));
 		at = sizeof(header);
@@ -181,7 +201,8 @@ look_at_complete(SnapshotReceive *receive)
 	free(incoming);
 }
 
-/* Four bytes of length, eight of offset (all ones: where it goes on), then so much of the stream; again. */
+/* Four bytes of length, eight of offset (all ones: where it goes on; one less: a stream begins that spares what is there), then
+ * so much of the stream; again. */
 static void
 give_chunks(SnapshotReceive *receive, const uint8_t *data, size_t size)
 {
@@ -195,13 +216,33 @@ give_chunks(SnapshotReceive *receive, const uint8_t *data, size_t size)
 		data += sizeof(length) + sizeof(offset);
 		size -= sizeof(length) + sizeof(offset);
 		length = (uint32_t) Min((size_t) length, size);
-		if (offset == UINT64_MAX)
+		if (offset == UINT64_MAX - 1)
+			begin_again(receive);
+		if (offset >= UINT64_MAX - 1)
 			offset = snapshot_receive_offset(receive);
 		(void) give_chunk(receive, data, length, offset);
 		look_at_complete(receive);
 		data += length;
 		size -= length;
 	}
+}
+
+/* As it comes by the wire, in messages of 100 bytes. */
+static void
+give_packed(const uint8_t *data, size_t size)
+{
+	SnapshotUnpack *unpack = snapshot_unpack_create(3 * PAGE_BYTES);
+	Status status = RUSD_OK;
+
+	Check(unpack != NULL);
+	for (size_t at = 0; at < size && status == RUSD_OK; at += 100)
+	{
+		Bytes chunk;
+
+		status = snapshot_unpack(unpack, (Bytes){data + at, Min(size - at, (size_t) 100)}, &chunk);
+		Check(status != RUSD_OK || chunk.length <= 3 * PAGE_BYTES);
+	}
+	snapshot_unpack_destroy(unpack);
 }
 
 int
@@ -221,7 +262,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		Check(shm_create(&layout, false, &shm) == RUSD_OK);
 		shm->recovered->cluster_id = CLUSTER;
 	}
+	give_packed(data, size);
 	Check(snapshot_receive_create(shm, &sink, &receive) == RUSD_OK);
+	begin_again(receive);
 	(void) snapshot_receive_chunk(receive, data, size);
 	Check(snapshot_receive_offset(receive) == 0);
 	give_chunks(receive, data, size);

@@ -4,7 +4,7 @@
  *
  * The receiver fetches what raft wants, chunk by chunk; each chunk is made at the sender, lost, damaged
  * or doubled on its way, and taken at the receiver, in one event.  A transfer that is broken off goes on
- * where it was if the sender still lives, else it begins anew.
+ * by another stream, of the newest root, which spares what is there if the sender still lives.
  *
  * test/sim/transfer.c
  */
@@ -152,7 +152,6 @@ transfer_drop(Member *member)
 		if (receiver == member)
 			end_transfer(member, true);
 		drop_send(receiver);
-		drop_receive(receiver);
 	}
 	member->transfer = (SimTransfer){.wanted = false};
 	memset(member->sent, SENT_NOTHING, sizeof(member->sent));
@@ -177,18 +176,20 @@ begin(Member *member)
 {
 	SimTransfer *transfer = &member->transfer;
 	Member *sender = sender_of(member);
+	SnapshotBase base;
 	Status status = RUSD_OK;
 
 	if (transfer->send != NULL)
 		return RUSD_OK;
-	drop_receive(member);
-	status = snapshot_receive_create(member->shm, &member->disk->ops, &transfer->receive);
+	if (transfer->receive == NULL)
+		status = snapshot_receive_create(member->shm, &member->disk->ops, &transfer->receive);
 	if (status != RUSD_OK)
 		return status;
+	snapshot_receive_begin(transfer->receive, &base);
 	if (!slot_allocate(sender->shm, &transfer->slot))
 		return RUSD_AGAIN;
 	transfer->access = member_access(sender, transfer->slot);
-	status = snapshot_send_create(&transfer->access, &transfer->send);
+	status = snapshot_send_create(&transfer->access, &base, &transfer->send);
 	if (status != RUSD_OK)
 		slot_mark_dead(sender->shm, transfer->slot);
 	else
@@ -237,13 +238,14 @@ finish(Member *member)
 
 	if (status == RUSD_AGAIN) /* the last chunk was lost */
 	{
-		(void) snapshot_send_seek(transfer->send, snapshot_receive_offset(transfer->receive));
+		drop_send(member);
 		step_later(member, SIM_MS);
 		return;
 	}
 	if (status != RUSD_OK)
 	{
 		drop_send(member);
+		drop_receive(member);
 		try_again(member);
 		return;
 	}
@@ -275,7 +277,12 @@ move_chunk(Member *member)
 	{
 		status = deliver(member, chunk, length);
 		if (status == RUSD_DAMAGED || status == RUSD_INVALID)
-			status = snapshot_send_seek(transfer->send, snapshot_receive_offset(transfer->receive));
+		{
+			drop_send(member);
+			status = RUSD_OK;
+		}
+		else if (status != RUSD_OK)
+			drop_receive(member);
 	}
 	if (status == RUSD_OK || status == RUSD_AGAIN)
 	{

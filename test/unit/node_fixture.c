@@ -341,12 +341,13 @@ Status
 receive_from(Node *from, Node *to, uint64_t *index, uint64_t *term)
 {
 	const SnapshotHeader *header;
+	const SnapshotBase nothing = {0};
 	SnapshotSend *send;
 	SnapshotReceive *receive = NULL;
 	size_t length;
 	Status status;
 
-	assert_int_equal(snapshot_send_create(&from->transfer, &send), RUSD_OK);
+	assert_int_equal(snapshot_send_create(&from->transfer, &nothing, &send), RUSD_OK);
 	status = snapshot_receive_create(to->shm, to->fs, &receive);
 	while (status == RUSD_OK)
 	{

@@ -271,13 +271,41 @@ two_snapshots_come_in_succession(void **state)
 	assert_same_state(source, target);
 }
 
-/* Each byte of a chunk counts; nothing of a bad one is taken, and the transfer goes on. */
+/* As it begins anew: of the newest root of the source, without what the target has. */
+static SnapshotSend *
+send_lacking(Node *source, SnapshotReceive *receive, SnapshotBase *base)
+{
+	SnapshotSend *send;
+
+	snapshot_receive_begin(receive, base);
+	assert_int_equal(snapshot_send_create(&source->transfer, base, &send), RUSD_OK);
+	return send;
+}
+
+/* Chunks of a page each; RUSD_END: all. */
+static Status
+move_chunks(SnapshotSend *send, SnapshotReceive *receive, uint64_t count)
+{
+	Status status = RUSD_OK;
+	size_t length;
+
+	for (uint64_t i = 0; i < count && status == RUSD_OK; i++)
+	{
+		status = next_chunk(send, SNAPSHOT_CHUNK_BYTES_MIN, &length);
+		if (status == RUSD_OK)
+			assert_int_equal(snapshot_receive_chunk(receive, chunk_buffer, length), RUSD_OK);
+	}
+	return status;
+}
+
+/* Each byte of a chunk counts; nothing of a bad one is taken. */
 static void
 a_damaged_chunk_is_refused(void **state)
 {
 	Pair *pair = *state;
 	Node *source = &pair->source;
 	Node *target = &pair->target;
+	SnapshotBase base;
 	SnapshotSend *send;
 	SnapshotSend *other;
 	SnapshotReceive *receive;
@@ -288,15 +316,16 @@ a_damaged_chunk_is_refused(void **state)
 
 	make_source(source, pair->disks[0]);
 	make_target(target, pair->disks[1], 8);
-	assert_int_equal(snapshot_send_create(&source->transfer, &send), RUSD_OK);
+	assert_int_equal(snapshot_receive_create(target->shm, target->fs, &receive), RUSD_OK);
+	send = send_lacking(source, receive, &base);
 	/* The source goes on: what is sent stays what it was. */
 	assert_int_equal(put_many(source, 0, 60, 80), RUSD_OK);
 	assert_int_equal(commit(source), RUSD_OK);
-	assert_int_equal(snapshot_send_create(&source->transfer, &other), RUSD_OK);
-	assert_int_equal(snapshot_receive_create(target->shm, target->fs, &receive), RUSD_OK);
+	assert_int_equal(snapshot_send_create(&source->transfer, &base, &other), RUSD_OK);
 	assert_int_equal(snapshot_receive_finish(receive, &header), RUSD_AGAIN);
 	while (next_chunk(send, CHUNK_BYTES - sim_below(&random, 3) * PAGE_BYTES, &length) == RUSD_OK)
 	{
+		static uint8_t copy[CHUNK_BYTES];
 		uint64_t offset = snapshot_receive_offset(receive);
 		size_t at = sim_below(&random, length);
 		uint8_t bit = (uint8_t) (1 << sim_below(&random, 8));
@@ -306,23 +335,15 @@ a_damaged_chunk_is_refused(void **state)
 		assert_int_equal(snapshot_receive_chunk(receive, chunk_buffer, length), RUSD_DAMAGED);
 		chunk_buffer[at] ^= bit;
 		assert_int_equal(snapshot_receive_chunk(receive, chunk_buffer, length - 1), RUSD_DAMAGED);
-		assert_int_equal(snapshot_receive_offset(receive), offset);
-		if (chunks % 3 == 1)
-		{
-			/* The connection breaks, and another begins where the receiver says. */
-			assert_int_equal(next_chunk(send, SNAPSHOT_CHUNK_BYTES_MIN, &length), RUSD_OK);
-			assert_int_equal(snapshot_receive_chunk(receive, chunk_buffer, length), RUSD_INVALID);
-			assert_int_equal(next_chunk(other, SNAPSHOT_CHUNK_BYTES_MIN, &other_length), RUSD_OK);
+		memcpy(copy, chunk_buffer, length);
+		if (next_chunk(other, SNAPSHOT_CHUNK_BYTES_MIN, &other_length) == RUSD_OK && chunks > 0)
 			assert_int_equal(snapshot_receive_chunk(receive, chunk_buffer, other_length),
 							 RUSD_INVALID);
-			assert_int_equal(snapshot_send_seek(send, offset + 1), RUSD_INVALID);
-			assert_int_equal(snapshot_send_seek(send, offset), RUSD_OK);
-			assert_int_equal(next_chunk(send, SNAPSHOT_CHUNK_BYTES_MIN, &length), RUSD_OK);
-		}
-		assert_int_equal(snapshot_receive_chunk(receive, chunk_buffer, length), RUSD_OK);
+		assert_int_equal(snapshot_receive_offset(receive), offset);
+		assert_int_equal(snapshot_receive_chunk(receive, copy, length), RUSD_OK);
 		assert_true(snapshot_receive_offset(receive) > offset);
 		/* What comes twice is passed. */
-		assert_int_equal(snapshot_receive_chunk(receive, chunk_buffer, length), RUSD_OK);
+		assert_int_equal(snapshot_receive_chunk(receive, copy, length), RUSD_OK);
 		chunks++;
 	}
 	assert_true(chunks > 5);
@@ -337,6 +358,132 @@ a_damaged_chunk_is_refused(void **state)
 	assert_same_state(source, target);
 }
 
+/* Broken off again and again, while the source writes and removes: no page comes twice that is the same one. */
+static void
+a_broken_transfer_goes_on(void **state)
+{
+	Pair *pair = *state;
+	Node *source = &pair->source;
+	Node *target = &pair->target;
+	SnapshotReceive *receive;
+	const SnapshotHeader *header;
+	SnapshotBase base;
+	uint64_t spared = 0;
+	uint64_t sent = 0;
+	uint64_t pages = 0;
+	uint64_t last = 0;
+	Status status = RUSD_OK;
+
+	make_source(source, pair->disks[0]);
+	for (uint64_t key = 0; key < 600; key += 60)
+	{
+		assert_int_equal(put_many(source, key, key + 60, 3), RUSD_OK);
+		assert_int_equal(commit(source), RUSD_OK);
+	}
+	make_target(target, pair->disks[1], 8);
+	assert_int_equal(snapshot_receive_create(target->shm, target->fs, &receive), RUSD_OK);
+	for (uint64_t round = 0; status != RUSD_END; round++)
+	{
+		SnapshotSend *send = send_lacking(source, receive, &base);
+
+		assert_true(round < 100);
+		assert_true((base.below > 0) == (round > 0));
+		status = move_chunks(send, receive, 3 + round);
+		header = snapshot_send_header(send);
+		sent += status == RUSD_END ? header->page_count : round + 1;
+		spared = snapshot_send_spared(send);
+		pages = header->page_count + spared;
+		assert_true(round == 0 ? spared == 0 : round < 4 || spared > 0);
+		snapshot_send_destroy(send);
+		/* Some pages die, some numbers are used again. */
+		last = 7 * round;
+		assert_int_equal(put_many(source, last, last + 3, round), RUSD_OK);
+		assert_int_equal(commit(source), RUSD_OK);
+	}
+	assert_true(sent < 2 * pages);
+	assert_int_equal(snapshot_receive_finish(receive, &header), RUSD_OK);
+	assert_true(header->base.below > 0);
+	assert_int_equal(install(target, header->root.applied_index, TERM), RUSD_OK);
+	snapshot_receive_destroy(receive);
+	/* The last round's writes are in the source only. */
+	assert_int_equal(put_many(target, last, last + 3, last / 7), RUSD_OK);
+	assert_int_equal(commit(target), RUSD_OK);
+	assert_same_state(source, target);
+}
+
+/* What was received of one incarnation says nothing of another, nor under another root than was asked for. */
+static void
+what_is_there_counts_for_its_sender_only(void **state)
+{
+	Pair *pair = *state;
+	Node *source = &pair->source;
+	Node *target = &pair->target;
+	SnapshotReceive *receive;
+	SnapshotBase base;
+	SnapshotBase wrong;
+	SnapshotSend *send;
+	size_t length;
+	uint64_t index;
+	uint64_t term;
+
+	make_source(source, pair->disks[0]);
+	make_target(target, pair->disks[1], 8);
+	assert_int_equal(snapshot_receive_create(target->shm, target->fs, &receive), RUSD_OK);
+	send = send_lacking(source, receive, &base);
+	assert_int_equal(move_chunks(send, receive, 6), RUSD_OK);
+	snapshot_send_destroy(send);
+	/* Less is spared than is there, or more: not what was asked for. */
+	send = send_lacking(source, receive, &base);
+	snapshot_send_destroy(send);
+	for (int i = 0; i < 2; i++)
+	{
+		wrong = base;
+		if (i == 0)
+			wrong.below++;
+		else
+			wrong.root--;
+		assert_int_equal(snapshot_send_create(&source->transfer, &wrong, &send), RUSD_OK);
+		assert_int_equal(next_chunk(send, CHUNK_BYTES, &length), RUSD_OK);
+		assert_int_equal(snapshot_receive_chunk(receive, chunk_buffer, length), RUSD_DAMAGED);
+		snapshot_send_destroy(send);
+	}
+	for (int i = 0; i < 3; i++)
+	{
+		wrong = base;
+		if (i == 0)
+			wrong.incarnation++;
+		else if (i == 1)
+			wrong.generation++;
+		else
+			wrong.root = UINT64_MAX;
+		assert_int_equal(snapshot_send_create(&source->transfer, &wrong, &send), RUSD_OK);
+		assert_int_equal(next_chunk(send, SNAPSHOT_CHUNK_BYTES_MIN, &length), RUSD_OK);
+		assert_int_equal(snapshot_send_spared(send), 0);
+		snapshot_send_destroy(send);
+	}
+	/* The source restarts. */
+	restart(source, 1);
+	atomic_store(&source->shm->positions->committed_by_peers,
+				 atomic_load(&source->shm->positions->appended));
+	assert_int_equal(settle(source), RUSD_OK);
+	send = send_lacking(source, receive, &base);
+	assert_int_equal(move_chunks(send, receive, UINT64_MAX), RUSD_END);
+	assert_int_equal(snapshot_send_spared(send), 0);
+	snapshot_send_destroy(send);
+	snapshot_receive_destroy(receive);
+	assert_int_equal(receive_from(source, target, &index, &term), RUSD_OK);
+	assert_int_equal(install(target, index, term), RUSD_OK);
+	assert_same_state(source, target);
+}
+
+static void
+seal_chunk(uint8_t *chunk, size_t length)
+{
+	uint32_t crc = crc32c(0, chunk + 4, length - 4);
+
+	memcpy(chunk, &crc, 4);
+}
+
 /* Right checksums, wrong pages: what the sender's memory or ours could do. */
 static void
 a_page_that_does_not_belong_is_refused(void **state)
@@ -344,24 +491,25 @@ a_page_that_does_not_belong_is_refused(void **state)
 	Pair *pair = *state;
 	Node *source = &pair->source;
 	Node *target = &pair->target;
+	SnapshotBase base;
 	SnapshotSend *send;
 	SnapshotReceive *receive;
 	PageHeader header;
-	SnapshotChunk head;
 	size_t length;
 
 	make_source(source, pair->disks[0]);
 	make_target(target, pair->disks[1], 8);
-	assert_int_equal(snapshot_send_create(&source->transfer, &send), RUSD_OK);
 	assert_int_equal(snapshot_receive_create(target->shm, target->fs, &receive), RUSD_OK);
+	send = send_lacking(source, receive, &base);
+	/* header and map, and a first page */
+	assert_int_equal(move_chunks(send, receive, 3), RUSD_OK);
 	assert_int_equal(next_chunk(send, SNAPSHOT_CHUNK_BYTES_MIN, &length), RUSD_OK);
-	assert_int_equal(snapshot_receive_chunk(receive, chunk_buffer, length), RUSD_OK);
-	for (int fault = 0; fault < 4; fault++)
+	for (int fault = 0; fault < 6; fault++)
 	{
-		uint8_t *page = chunk_buffer + sizeof(SnapshotChunk);
+		static uint8_t copy[SNAPSHOT_CHUNK_BYTES_MIN];
+		uint8_t *page = copy + sizeof(SnapshotChunk);
 
-		assert_int_equal(snapshot_send_seek(send, snapshot_receive_offset(receive)), RUSD_OK);
-		assert_int_equal(next_chunk(send, SNAPSHOT_CHUNK_BYTES_MIN, &length), RUSD_OK);
+		memcpy(copy, chunk_buffer, length);
 		memcpy(&header, page, sizeof(header));
 		if (fault == 0)
 			header.birth = snapshot_send_header(send)->root.number + 1;
@@ -369,18 +517,113 @@ a_page_that_does_not_belong_is_refused(void **state)
 			header.number = snapshot_send_header(send)->root.pages_end;
 		else if (fault == 2)
 			header.kind = 9;
-		else
+		else if (fault == 3)
 			header.used = 60000;
+		else if (fault == 4)
+			header.number = 0; /* behind */
 		memcpy(page, &header, sizeof(header));
 		header.crc = crc32c(0, page + 4, PAGE_BYTES - 4);
 		memcpy(page, &header.crc, 4);
-		memcpy(&head, chunk_buffer, sizeof(head));
-		head.crc = crc32c(0, chunk_buffer + 4, length - 4);
-		memcpy(chunk_buffer, &head.crc, 4);
-		assert_int_equal(snapshot_receive_chunk(receive, chunk_buffer, length), RUSD_DAMAGED);
+		seal_chunk(copy, length);
+		assert_int_equal(snapshot_receive_chunk(receive, copy, length),
+						 fault < 5 ? RUSD_DAMAGED : RUSD_OK);
 	}
 	snapshot_receive_destroy(receive);
 	snapshot_send_destroy(send);
+}
+
+/* A map that tells of more or of less than what is sent is no snapshot. */
+static void
+a_map_that_is_not_true_is_refused(void **state)
+{
+	Pair *pair = *state;
+	Node *source = &pair->source;
+	Node *target = &pair->target;
+	const SnapshotHeader *header;
+	SnapshotBase base;
+	SnapshotSend *send;
+	SnapshotReceive *receive;
+	size_t length;
+
+	make_source(source, pair->disks[0]);
+	make_target(target, pair->disks[1], 8);
+	assert_int_equal(snapshot_receive_create(target->shm, target->fs, &receive), RUSD_OK);
+	for (int fault = 0; fault < 3; fault++)
+	{
+		uint8_t *map = chunk_buffer + sizeof(SnapshotChunk);
+		uint64_t end;
+
+		send = send_lacking(source, receive, &base);
+		assert_int_equal(base.below, 0);
+		assert_int_equal(move_chunks(send, receive, 1), RUSD_OK);
+		end = snapshot_send_header(send)->root.pages_end;
+		assert_int_equal(next_chunk(send, SNAPSHOT_CHUNK_BYTES_MIN, &length), RUSD_OK);
+		if (fault == 0) /* behind the last page */
+			map[end / 8] |= (uint8_t) (1 << (end % 8));
+		else if (fault == 1)
+			map[PAGE_BYTES - 1] = 128;
+		else /* a page that is not sent: the first that is free */
+			for (uint64_t page = 0; page < end; page++)
+			{
+				if ((map[page / 8] >> (page % 8) & 1) != 0)
+					continue;
+				map[page / 8] |= (uint8_t) (1 << (page % 8));
+				break;
+			}
+		seal_chunk(chunk_buffer, length);
+		assert_int_equal(snapshot_receive_chunk(receive, chunk_buffer, length),
+						 fault < 2 ? RUSD_DAMAGED : RUSD_OK);
+		if (fault == 2)
+		{
+			assert_int_equal(move_chunks(send, receive, UINT64_MAX), RUSD_END);
+			assert_int_equal(snapshot_receive_finish(receive, &header), RUSD_DAMAGED);
+		}
+		snapshot_send_destroy(send);
+	}
+	snapshot_receive_destroy(receive);
+}
+
+/* Through both ends, whatever they are; and what is not of the other end is refused. */
+static void
+chunks_are_packed(void **state)
+{
+	static uint8_t chunk[CHUNK_BYTES];
+	SnapshotPack *pack = snapshot_pack_create(sizeof(chunk));
+	SnapshotUnpack *unpack = snapshot_unpack_create(sizeof(chunk));
+	SnapshotUnpack *narrow = snapshot_unpack_create(1000);
+	SimRandom random = {15};
+	Bytes packed;
+	Bytes again;
+
+	(void) state;
+	for (int round = 0; round < 200; round++)
+	{
+		size_t length = 1 + sim_below(&random, sizeof(chunk));
+
+		for (size_t i = 0; i < length; i++)
+			chunk[i] = round % 2 == 0 ? (uint8_t) sim_below(&random, 256) : (uint8_t) (i / 40);
+		assert_int_equal(snapshot_pack(pack, (Bytes){chunk, length}, &packed), RUSD_OK);
+		assert_true(packed.length <= SNAPSHOT_PACKED_MAX(length));
+		if (round % 2 == 1 && length > 4096)
+			assert_true(packed.length < length / 4);
+		assert_int_equal(snapshot_unpack(unpack, packed, &again), RUSD_OK);
+		assert_int_equal(again.length, length);
+		assert_memory_equal(again.data, chunk, length);
+		if (round == 0)
+			assert_int_equal(snapshot_unpack(narrow, packed, &again), RUSD_DAMAGED);
+	}
+	/* One is missing: what follows is another. */
+	for (size_t i = 0; i < sizeof(chunk); i++)
+		chunk[i] = (uint8_t) sim_below(&random, 256);
+	assert_int_equal(snapshot_pack(pack, (Bytes){chunk, sizeof(chunk)}, &packed), RUSD_OK);
+	assert_int_equal(snapshot_pack(pack, (Bytes){chunk, sizeof(chunk)}, &packed), RUSD_OK);
+	if (snapshot_unpack(unpack, packed, &again) == RUSD_OK)
+		assert_false(again.length == sizeof(chunk) &&
+					 memcmp(again.data, chunk, sizeof(chunk)) == 0);
+	assert_int_equal(snapshot_unpack(narrow, (Bytes){chunk, sizeof(chunk)}, &again), RUSD_DAMAGED);
+	snapshot_pack_destroy(pack);
+	snapshot_unpack_destroy(unpack);
+	snapshot_unpack_destroy(narrow);
 }
 
 /* Whoever reads is told to let go, and named when it does not. */
@@ -392,6 +635,7 @@ readers_of_the_old_state_end_first(void **state)
 	Node *target = &pair->target;
 	Snapshot held;
 	Snapshot refused;
+	const SnapshotBase nothing = {0};
 	SnapshotSend *send;
 	BackendArea *area;
 	size_t length;
@@ -402,7 +646,7 @@ readers_of_the_old_state_end_first(void **state)
 	make_target(target, pair->disks[1], 8);
 	area = target->reader.area;
 	assert_int_equal(snapshot_pin(&target->reader, &held), RUSD_OK);
-	assert_int_equal(snapshot_send_create(&target->transfer, &send), RUSD_OK);
+	assert_int_equal(snapshot_send_create(&target->transfer, &nothing, &send), RUSD_OK);
 	result_pin(area, held.root.number);
 	assert_int_equal(receive_from(source, target, &index, &term), RUSD_OK);
 	order_install(target, index, term);
@@ -533,7 +777,11 @@ main(void)
 		PAIR_TEST(an_older_snapshot_is_refused),
 		PAIR_TEST(two_snapshots_come_in_succession),
 		PAIR_TEST(a_damaged_chunk_is_refused),
+		PAIR_TEST(a_broken_transfer_goes_on),
+		PAIR_TEST(what_is_there_counts_for_its_sender_only),
 		PAIR_TEST(a_page_that_does_not_belong_is_refused),
+		PAIR_TEST(a_map_that_is_not_true_is_refused),
+		cmocka_unit_test(chunks_are_packed),
 		PAIR_TEST(readers_of_the_old_state_end_first),
 		PAIR_TEST(a_checkpoint_under_way_comes_first),
 		PAIR_TEST(a_full_disk_puts_it_off),

@@ -264,7 +264,7 @@ run(Acceptor *acceptor)
 		proposal_wake(&acceptor->writer);
 		if (acceptor->serves && acceptor->is_accepted)
 		{
-			peer_serve(wire, acceptor->hello.from, &acceptor->has_received, &acceptor->has_ended);
+			peer_serve(wire, &acceptor->hello, &acceptor->has_received, &acceptor->has_ended);
 			return;
 		}
 	}

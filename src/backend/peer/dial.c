@@ -202,8 +202,8 @@ secure(Stream *stream, int socket, const ConfigUrl *url, const char **error)
 
 Status
 peer_connect(PageAccess *access, uint64_t to, uint32_t attempt, const char *path,
-			 const NetLinkHandlers *handlers, uint32_t message_max, PeerWire *wire,
-			 const char **error)
+			 const SnapshotBase *base, const NetLinkHandlers *handlers, uint32_t message_max,
+			 PeerWire *wire, const char **error)
 {
 	static PeerHelloText hello;
 	static char urls[LINK_URLS_BYTES];
@@ -225,7 +225,7 @@ peer_connect(PageAccess *access, uint64_t to, uint32_t attempt, const char *path
 	snprintf(authority, sizeof(authority), strchr(url.host, ':') != NULL ? "[%s]:%s" : "%s:%s",
 			 url.host, url.port);
 	own_urls(urls, access);
-	peer_hello_make(&hello, to, urls);
+	peer_hello_make(&hello, to, urls, base);
 	*error = "no memory";
 	return net_link_dial(authority, path, hello.fields, lengthof(hello.fields), handlers,
 						 message_max, &wire->link);

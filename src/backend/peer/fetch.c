@@ -2,9 +2,9 @@
  * fetch.c
  *	  Process transfer: fetches the state of another member into incoming/.
  *
- * The postmaster starts it when raft wants a state.  A transfer that is broken off begins anew: from another root, for the
- * sender's pin has gone with the connection.  It ends when raft has been told, or when another leads than the
- * member that was to be asked.
+ * The postmaster starts it when raft wants a state.  A transfer that is broken off goes on: the other side sends its newest root
+ * then, without the pages that are here (snapshot/README).  It ends when raft has been told, or when another leads than
+ * the member that was to be asked.
  *
  * src/backend/peer/fetch.c
  */
@@ -15,7 +15,6 @@
 #include "ipc/ring.h"
 #include "peer/peer.h"
 #include "peer_int.h"
-#include "snapshot/snapshot.h"
 #include "utils/log.h"
 
 #define RETRY_FIRST_MS 50
@@ -27,8 +26,9 @@ typedef struct Fetch
 	PeerWire wire;
 	PageAccess access;
 	SnapshotReceive *receive;
-	Status status; /* of what was received */
-	bool is_whole; /* and durable */
+	SnapshotUnpack *unpack; /* of this connection */
+	Status status;          /* of what was received */
+	bool is_whole;          /* and durable */
 	bool has_ended;
 	char reason[256];
 	PeerFrame report;
@@ -38,6 +38,7 @@ typedef struct Fetch
 static Status attempt(Fetch *fetch, uint32_t number);
 static void receive_chunks(Fetch *fetch);
 static bool is_wanted(const Fetch *fetch);
+static bool goes_on(Status status);
 
 does_not_return void
 transfer_main(void)
@@ -57,11 +58,15 @@ transfer_main(void)
 	{
 		Status status = attempt(&fetch, number);
 
-		if (fetch.receive != NULL)
-			snapshot_receive_destroy(fetch.receive);
-		fetch.receive = NULL;
 		if (status == RUSD_OK)
 			break;
+		if (!goes_on(status))
+		{
+			snapshot_receive_destroy(fetch.receive);
+			fetch.receive = NULL;
+		}
+		snapshot_unpack_destroy(fetch.unpack);
+		fetch.unpack = NULL;
 		peer_wire_close(&fetch.wire);
 		log_warn("could not fetch the state of a member", LOG_ID("remote-peer-id", fetch.from),
 				 LOG_TEXT("error", fetch.has_ended ? fetch.reason : status_text(status)));
@@ -82,6 +87,13 @@ is_wanted(const Fetch *fetch)
 	return control.leader_id == 0 || control.leader_id == fetch->from;
 }
 
+/* Is what was received good? */
+static bool
+goes_on(Status status)
+{
+	return status != RUSD_NO_ROOM && status != RUSD_NO_MEMORY && status != RUSD_NOT_CAPABLE;
+}
+
 static void
 on_open(void *arg, const char *path, const NetLinkField *fields, uint32_t count)
 {
@@ -98,10 +110,14 @@ on_message(void *arg, const uint8_t *data, size_t length)
 {
 	Fetch *fetch = arg;
 	const SnapshotHeader *header;
+	Bytes chunk;
 
 	if (fetch->status != RUSD_OK || fetch->is_whole)
 		return;
-	fetch->status = snapshot_receive_chunk(fetch->receive, data, length);
+	fetch->status = snapshot_unpack(fetch->unpack, (Bytes){data, length}, &chunk);
+	if (fetch->status != RUSD_OK)
+		return;
+	fetch->status = snapshot_receive_chunk(fetch->receive, chunk.data, chunk.length);
 	if (fetch->status != RUSD_OK)
 		return;
 	fetch->status = snapshot_receive_finish(fetch->receive, &header);
@@ -153,14 +169,21 @@ attempt(Fetch *fetch, uint32_t number)
 	NetLinkHandlers handlers = {
 		.arg = fetch, .on_open = on_open, .on_message = on_message, .on_end = on_end};
 	const char *error = "";
-	Status status = snapshot_receive_create(my_shm, my_fs, &fetch->receive);
+	SnapshotBase base;
+	Status status = RUSD_OK;
 
 	fetch->is_whole = fetch->has_ended = false;
 	fetch->status = RUSD_OK;
+	if (fetch->receive == NULL)
+		status = snapshot_receive_create(my_shm, my_fs, &fetch->receive);
 	if (status != RUSD_OK)
 		return status;
-	status = peer_connect(&fetch->access, fetch->from, number, PEER_PATH_SNAPSHOT, &handlers,
-						  PEER_CHUNK_BYTES, &fetch->wire, &error);
+	fetch->unpack = snapshot_unpack_create(PEER_CHUNK_BYTES);
+	if (fetch->unpack == NULL)
+		return RUSD_NO_MEMORY;
+	snapshot_receive_begin(fetch->receive, &base);
+	status = peer_connect(&fetch->access, fetch->from, number, PEER_PATH_SNAPSHOT, &base, &handlers,
+						  SNAPSHOT_PACKED_MAX(PEER_CHUNK_BYTES), &fetch->wire, &error);
 	if (status != RUSD_OK)
 		return status;
 	fetch->wire.heard_ns = clock_os.monotonic_ns(&clock_os);

@@ -10,8 +10,9 @@
 #include "wal/recovery.h"
 
 /* In this order in PeerHelloText. */
-static const char *const names[] = {"rusd-protocol", "rusd-cluster-id", "rusd-from",    "rusd-to",
-									"rusd-version",  "rusd-peer-urls",  "rusd-log-term"};
+static const char *const names[] = {"rusd-protocol", "rusd-cluster-id", "rusd-from",
+									"rusd-to",       "rusd-version",    "rusd-peer-urls",
+									"rusd-log-term", "rusd-has"};
 
 uint64_t
 peer_log_term(void)
@@ -23,7 +24,7 @@ peer_log_term(void)
 }
 
 void
-peer_hello_make(PeerHelloText *text, uint64_t to, const char *urls)
+peer_hello_make(PeerHelloText *text, uint64_t to, const char *urls, const SnapshotBase *base)
 {
 	const NodeRecovered *own = my_shm->recovered;
 
@@ -34,6 +35,8 @@ peer_hello_make(PeerHelloText *text, uint64_t to, const char *urls)
 	snprintf(text->texts[4], sizeof(text->texts[4]), "%s", RUSD_VERSION_STRING);
 	snprintf(text->texts[5], sizeof(text->texts[5]), "%s", urls);
 	snprintf(text->texts[6], sizeof(text->texts[6]), "%" PRIu64, peer_log_term());
+	snprintf(text->texts[7], sizeof(text->texts[7]), "%" PRIx64 ".%" PRIx64 ".%" PRIx64 ".%" PRIx64,
+			 base->incarnation, base->generation, base->root, base->below);
 	for (size_t i = 0; i < lengthof(names); i++)
 		text->fields[i] = (NetLinkField){names[i], text->texts[i]};
 }
@@ -59,6 +62,27 @@ read_number(const char *text, int base, uint64_t *number)
 	return errno == 0 && end != text && *end == '\0' && *text != '-';
 }
 
+/* Four hexadecimal numbers, separated by dots. */
+static bool
+read_base(const char *text, SnapshotBase *base)
+{
+	uint64_t *numbers[] = {&base->incarnation, &base->generation, &base->root, &base->below};
+	char copy[80];
+	char *rest = copy;
+
+	if (strlen(text) >= sizeof(copy))
+		return false;
+	memcpy(copy, text, strlen(text) + 1);
+	for (size_t i = 0; i < lengthof(numbers); i++)
+	{
+		const char *number = strsep(&rest, ".");
+
+		if (number == NULL || !read_number(number, 16, numbers[i]))
+			return false;
+	}
+	return rest == NULL;
+}
+
 Status
 peer_hello_read(const NetLinkField *fields, uint32_t count, PeerHello *hello)
 {
@@ -68,7 +92,8 @@ peer_hello_read(const NetLinkField *fields, uint32_t count, PeerHello *hello)
 		!read_number(find(fields, count, names[1]), 16, &hello->cluster_id) ||
 		!read_number(find(fields, count, names[2]), 16, &hello->from) ||
 		!read_number(find(fields, count, names[3]), 16, &hello->to) || hello->from == 0 ||
-		!read_number(find(fields, count, names[6]), 10, &hello->log_term))
+		!read_number(find(fields, count, names[6]), 10, &hello->log_term) ||
+		!read_base(find(fields, count, names[7]), &hello->base))
 		return RUSD_INVALID;
 	hello->protocol = (uint32_t) Min(protocol, UINT32_MAX);
 	snprintf(hello->version, sizeof(hello->version), "%s", find(fields, count, names[4]));

@@ -22,6 +22,7 @@
 #include "ipc/process.h"
 #include "net/link.h"
 #include "pagecache/page.h"
+#include "snapshot/snapshot.h"
 #include "tls/stream.h"
 #include "wal/wal.h"
 
@@ -60,6 +61,7 @@ typedef struct PeerHello
 	uint64_t to;
 	uint32_t protocol;
 	uint64_t log_term; /* of the last entry of from's log */
+	SnapshotBase base; /* what from has of the state that it asks for */
 	char version[32];
 	char urls[LINK_URLS_BYTES]; /* of from */
 } PeerHello;
@@ -70,14 +72,15 @@ typedef struct PeerHello
 
 typedef struct PeerHelloText
 {
-	char texts[7][LINK_URLS_BYTES];
-	NetLinkField fields[7];
+	char texts[8][LINK_URLS_BYTES];
+	NetLinkField fields[8];
 } PeerHelloText;
 
 /* Of the last entry of this member's log, as raft has told it (tell_control). */
 extern uint64_t peer_log_term(void);
-/* What this member says to another; PeerHelloText.fields are for net_link_dial. */
-extern void peer_hello_make(PeerHelloText *text, uint64_t to, const char *urls);
+/* What this member says to another; PeerHelloText.fields are for net_link_dial.  base: as in peer_connect. */
+extern void peer_hello_make(PeerHelloText *text, uint64_t to, const char *urls,
+							const SnapshotBase *base);
 /* RUSD_INVALID: fields are missing or make no sense. */
 extern Status peer_hello_read(const NetLinkField *fields, uint32_t count, PeerHello *hello);
 /* NULL, or why this member has nothing to do with who says so. */
@@ -95,13 +98,13 @@ extern const char *peer_standing_text(int code);
 /* ---- dial.c ---- */
 /*
  * Connects to a member, by the peer URL whose turn it is with that attempt, and opens the stream, whose answer comes to
- * handlers.  Takes no longer than --raft-write-timeout for each address.  RUSD_NOT_FOUND: no URL is known, neither from the store nor from
+ * handlers.  base: what is here of the state that is asked for; all 0 by other paths.  Takes no longer than --raft-write-timeout for each address.  RUSD_NOT_FOUND: no URL is known, neither from the store nor from
  * the member itself, when it made a link to this one.  RUSD_IO, RUSD_NO_MEMORY: *error says why; *wire is to be closed in any
  * case.
  */
 extern Status peer_connect(PageAccess *access, uint64_t to, uint32_t attempt, const char *path,
-						   const NetLinkHandlers *handlers, uint32_t message_max, PeerWire *wire,
-						   const char **error);
+						   const SnapshotBase *base, const NetLinkHandlers *handlers,
+						   uint32_t message_max, PeerWire *wire, const char **error);
 /* How many links that member has made to this one, and are there. */
 extern uint32_t peer_links_from(const Shm *shm, uint64_t member_id);
 /* A member has made a link to this one: those to it need not wait any longer. */
@@ -132,9 +135,10 @@ extern bool peer_held_is_empty(const PeerHeld *held);
 extern void peer_held_clear(PeerHeld *held);
 
 /* ---- serve.c ---- */
-/* Sends the state of this member by a stream that was accepted; received: set by on_message when the other side says that it
+/* Sends the state of this member by a stream that was accepted, to the member that has said hello; received: set by on_message when the other side says that it
  * has all of it.  Returns when it is over; raft is told what became of it. */
-extern void peer_serve(PeerWire *wire, uint64_t to, const bool *received, const bool *has_ended);
+extern void peer_serve(PeerWire *wire, const PeerHello *hello, const bool *received,
+					   const bool *has_ended);
 
 /* A report to raft, by the ring of this process. */
 extern void peer_report(const PeerFrame *report, Bytes body);

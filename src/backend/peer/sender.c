@@ -308,11 +308,12 @@ connect_link(Sender *sender)
 	NetLinkHandlers handlers = {
 		.arg = sender, .on_open = on_open, .on_message = on_message, .on_end = on_end};
 	const char *path = sender->kind == LINK_CONTROL ? PEER_PATH_CONTROL : PEER_PATH_ENTRIES;
+	const SnapshotBase nothing = {0};
 	const char *error;
 	Status status;
 
 	sender->is_open = sender->has_ended = false;
-	status = peer_connect(&sender->access, sender->to, sender->attempt++, path, &handlers,
+	status = peer_connect(&sender->access, sender->to, sender->attempt++, path, &nothing, &handlers,
 						  MESSAGE_MAX, &sender->wire, &error);
 	if (status == RUSD_OK)
 		return true;

@@ -2,8 +2,9 @@
  * serve.c
  *	  Sends the state of this member to another, which has asked for it.  Process peer, of an accepted connection.
  *
- * A snapshot pin holds the root that is sent; writes go on meanwhile.  No faster than --snapshot-transfer-rate, so that
- * heartbeats and entries have their part of the network.
+ * A snapshot pin holds the root that is sent; writes go on meanwhile.  Compressed, and no faster than --snapshot-transfer-rate, so
+ * that heartbeats and entries have their part of the network: what counts is what goes by the wire.  What the other side has is
+ * not sent again.
  *
  * src/backend/peer/serve.c
  */
@@ -11,7 +12,6 @@
 
 #include "ipc/ring.h"
 #include "peer_int.h"
-#include "snapshot/snapshot.h"
 #include "utils/config.h"
 #include "utils/log.h"
 
@@ -19,16 +19,26 @@
 /* What may be sent at once after a pause. */
 #define BURST_NS (UINT64_C(50) * NS_PER_MS)
 
+/* What is compressed better counts as if it was not: the disk of the other side takes the pages as they are. */
+#define PACKED_LEAST 2
+
 static uint8_t chunk[PEER_CHUNK_BYTES];
 
-/* When the next byte may be sent. */
-typedef struct Pace
+typedef struct Serve
 {
-	uint64_t free_ns;
-} Pace;
+	PeerWire *wire;
+	uint64_t to;
+	SnapshotSend *send;
+	SnapshotPack *pack;
+	uint64_t began_ns;
+	uint64_t free_ns; /* when the next byte may be sent */
+	uint64_t bytes;   /* of chunks, */
+	uint64_t packed;  /* as they were sent */
+	bool all;         /* were sent */
+} Serve;
 
-static Status send_chunks(PeerWire *wire, SnapshotSend *send, Pace *pace, bool *all);
-static bool wait_a_while(PeerWire *wire, const Pace *pace, bool all);
+static Status send_chunks(Serve *serve);
+static bool wait_a_while(const Serve *serve);
 
 void
 peer_report(const PeerFrame *report, Bytes body)
@@ -54,79 +64,97 @@ now_ns(void)
 	return clock_os.monotonic_ns(&clock_os);
 }
 
-/* As much as may be sent now.  RUSD_OK: go on after a while. */
 static Status
-send_chunks(PeerWire *wire, SnapshotSend *send, Pace *pace, bool *all)
+send_chunk(Serve *serve)
 {
 	uint64_t rate = (uint64_t) config.snapshot_transfer_rate;
+	Bytes packed;
+	size_t length;
+	Status status = snapshot_send_next(serve->send, chunk, sizeof(chunk), &length);
 
-	while (!*all && net_link_unsent(wire->link) < UNSENT_MAX && pace->free_ns <= now_ns())
+	if (status != RUSD_OK)
+		return status;
+	status = snapshot_pack(serve->pack, (Bytes){chunk, length}, &packed);
+	if (status == RUSD_OK)
+		status = net_link_put(serve->wire->link, &packed, 1);
+	if (status != RUSD_OK)
+		return status;
+	if (serve->bytes == 0)
+		log_info("sending the state to a member", LOG_ID("remote-peer-id", serve->to),
+				 LOG_UNSIGNED("index", snapshot_send_header(serve->send)->root.applied_index),
+				 LOG_UNSIGNED("pages", snapshot_send_header(serve->send)->page_count),
+				 LOG_UNSIGNED("pages-spared", snapshot_send_spared(serve->send)));
+	serve->bytes += length;
+	serve->packed += packed.length;
+	if (rate > 0)
+		serve->free_ns = Max(serve->free_ns, now_ns() - Min(BURST_NS, now_ns())) +
+						 Max(packed.length, length / PACKED_LEAST) * UINT64_C(1000000000) / rate;
+	return RUSD_OK;
+}
+
+/* As much as may be sent now.  RUSD_OK: go on after a while. */
+static Status
+send_chunks(Serve *serve)
+{
+	while (!serve->all && net_link_unsent(serve->wire->link) < UNSENT_MAX &&
+		   serve->free_ns <= now_ns())
 	{
-		size_t length;
-		Status status = snapshot_send_next(send, chunk, sizeof(chunk), &length);
+		Status status = send_chunk(serve);
 
-		if (status == RUSD_AGAIN)
-			continue;
-		*all = status == RUSD_END;
-		if (status != RUSD_OK)
-			return *all ? RUSD_OK : status;
-		status = net_link_put(wire->link, &(Bytes){chunk, length}, 1);
-		if (status != RUSD_OK)
+		serve->all = status == RUSD_END;
+		if (status != RUSD_OK && status != RUSD_AGAIN && status != RUSD_END)
 			return status;
-		if (rate > 0)
-			pace->free_ns = Max(pace->free_ns, now_ns() - Min(BURST_NS, now_ns())) +
-							length * UINT64_C(1000000000) / rate;
 	}
 	return RUSD_OK;
 }
 
 /* False: the connection is lost. */
 static bool
-wait_a_while(PeerWire *wire, const Pace *pace, bool all)
+wait_a_while(const Serve *serve)
 {
+	PeerWire *wire = serve->wire;
 	bool is_blocked = peer_wire_flush(wire);
 	uint64_t now = now_ns();
 	int limit_ms = PEER_WIRE_SLEEP_MS;
 
 	if (wire->is_lost || peer_wire_is_silent(wire, now))
 		return false;
-	if (!all && pace->free_ns > now)
-		limit_ms = (int) Min((pace->free_ns - now) / NS_PER_MS + 1, PEER_WIRE_SLEEP_MS);
-	else if (!all && !is_blocked)
+	if (!serve->all && serve->free_ns > now)
+		limit_ms = (int) Min((serve->free_ns - now) / NS_PER_MS + 1, PEER_WIRE_SLEEP_MS);
+	else if (!serve->all && !is_blocked)
 		limit_ms = 0;
 	peer_wire_wait(wire, is_blocked, limit_ms, WAIT_EVENT_TRANSFER_SEND);
 	return !wire->is_lost;
 }
 
 static void
-tell(uint64_t to, const SnapshotSend *send, Status status, uint64_t began_ns)
+tell(const Serve *serve, Status status)
 {
-	const SnapshotHeader *header = snapshot_send_header(send);
+	const SnapshotHeader *header = snapshot_send_header(serve->send);
 
 	if (status == RUSD_OK)
-		log_info("sent the state to a member", LOG_ID("remote-peer-id", to),
+		log_info("sent the state to a member", LOG_ID("remote-peer-id", serve->to),
 				 LOG_UNSIGNED("index", header->root.applied_index),
-				 LOG_UNSIGNED("pages", header->page_count), LOG_TIME("took", now_ns() - began_ns));
+				 LOG_UNSIGNED("pages", header->page_count), LOG_UNSIGNED("bytes", serve->bytes),
+				 LOG_UNSIGNED("bytes-sent", serve->packed),
+				 LOG_TIME("took", now_ns() - serve->began_ns));
 	else
-		log_warn("could not send the state to a member", LOG_ID("remote-peer-id", to),
+		log_warn("could not send the state to a member", LOG_ID("remote-peer-id", serve->to),
 				 LOG_UNSIGNED("index", header->root.applied_index),
 				 LOG_TEXT("error", status_text(status)));
 }
 
 /* The other side says nothing until it has all of it. */
 static Status
-serve(PeerWire *wire, SnapshotSend *send, const bool *received, const bool *has_ended)
+run(Serve *serve, const bool *received, const bool *has_ended)
 {
-	Pace pace = {0};
-	bool all = false;
-
 	while (!*received)
 	{
-		Status status = send_chunks(wire, send, &pace, &all);
+		Status status = send_chunks(serve);
 
 		if (status != RUSD_OK)
 			return status;
-		if (!wait_a_while(wire, &pace, all) || *has_ended)
+		if (!wait_a_while(serve) || *has_ended)
 			return *received ? RUSD_OK : RUSD_CONNECTION_LOST;
 		if (stop_requested)
 			return RUSD_STOPPED;
@@ -135,26 +163,30 @@ serve(PeerWire *wire, SnapshotSend *send, const bool *received, const bool *has_
 }
 
 void
-peer_serve(PeerWire *wire, uint64_t to, const bool *received, const bool *has_ended)
+peer_serve(PeerWire *wire, const PeerHello *hello, const bool *received, const bool *has_ended)
 {
 	PageAccess access = {.shm = my_shm, .area = my_area, .slot = my_slot, .wait = page_wait_latch};
-	PeerFrame report = {.kind = LINK_REPORT_SENT, .length = sizeof(report), .from = to};
-	uint64_t began_ns = now_ns();
-	SnapshotSend *send = NULL;
-	Status status;
+	PeerFrame report = {.kind = LINK_REPORT_SENT, .length = sizeof(report), .from = hello->from};
+	Serve serve = {.wire = wire, .to = hello->from, .began_ns = now_ns()};
+	Status status = RUSD_NO_MEMORY;
 
-	process_title("transfer to %" PRIx64, to);
-	do
-		status = snapshot_send_create(&access, &send);
-	while (status == RUSD_AGAIN && wait_a_while(wire, &(Pace){now_ns() + NS_PER_MS}, false));
+	process_title("transfer to %" PRIx64, hello->from);
+	serve.pack = snapshot_pack_create(sizeof(chunk));
+	if (serve.pack != NULL)
+	{
+		do
+		{
+			serve.free_ns = now_ns() + NS_PER_MS;
+			status = snapshot_send_create(&access, &hello->base, &serve.send);
+		} while (status == RUSD_AGAIN && wait_a_while(&serve));
+	}
 	if (status == RUSD_OK)
 	{
-		log_info("sending the state to a member", LOG_ID("remote-peer-id", to),
-				 LOG_UNSIGNED("index", snapshot_send_header(send)->root.applied_index));
-		status = serve(wire, send, received, has_ended);
-		tell(to, send, status, began_ns);
-		snapshot_send_destroy(send);
+		status = run(&serve, received, has_ended);
+		tell(&serve, status);
+		snapshot_send_destroy(serve.send);
 	}
+	snapshot_pack_destroy(serve.pack);
 	report.flags = status == RUSD_OK ? 0 : FRAME_REJECT;
 	peer_report(&report, (Bytes){NULL, 0});
 }

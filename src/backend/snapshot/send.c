@@ -3,9 +3,8 @@
  *	  A pinned root as a stream of chunks.
  *
  * Any process with a slot.  First the three trees are walked for the pages that the root reaches, a
- * bit for each, some hundred in a turn; then these are sent in the order of their numbers: so the
- * place of a page in the stream is known without remembering what was sent, and the receiver writes
- * forwards.
+ * bit for each, some hundred in a turn; then those that the receiver lacks are sent in the order of
+ * their numbers: so the receiver writes forwards, and one number tells what it has.
  *
  * src/backend/snapshot/send.c
  */
@@ -28,9 +27,11 @@ struct SnapshotSend
 	/* looking */
 	uint32_t tree; /* TREES: all were walked */
 	TreeWalk walk;
-	uint64_t *used; /* a bit for each frame */
+	uint64_t *used;    /* a bit for each frame */
+	uint64_t *lacking; /* those of them that the receiver has not */
+	uint64_t spared;
 	/* sending */
-	uint64_t sent;      /* bytes of the stream; less than the header's: it comes next */
+	uint64_t sent;      /* bytes of the stream */
 	uint64_t next_page; /* none below it is to be sent any more */
 };
 
@@ -44,27 +45,43 @@ header_checksum(const SnapshotHeader *header)
 /*
  * The newest root, and the members at its applied index.  The applier tells changed members before the
  * root that goes with them: so they are those of the root if they did not change around the pin, and
- * are not of an entry behind it.
+ * are not of an entry behind it.  Under the pin the generation stays.
  */
 static Status
 pin_with_members(SnapshotSend *send)
 {
 	const Shm *shm = send->access->shm;
+	const _Atomic uint64_t *generation = &shm->positions->data_generation;
 	RaftConfiguration *configuration = &send->header.configuration;
+	uint64_t before = atomic_load_explicit(generation, memory_order_acquire);
 	uint64_t count = shm_configuration_read(shm, configuration);
 	Status status = snapshot_pin(send->access, &send->snapshot);
 
 	if (status != RUSD_OK)
 		return status;
-	if (shm_configuration_read(shm, configuration) == count &&
+	send->header.base.generation = before;
+	if (atomic_load_explicit(generation, memory_order_acquire) == before &&
+		shm_configuration_read(shm, configuration) == count &&
 		configuration->index <= send->snapshot.root.applied_index)
 		return RUSD_OK;
 	snapshot_unpin(&send->snapshot);
 	return RUSD_AGAIN;
 }
 
+/* What the receiver has, if that can be told of the root that is sent. */
+static void
+take_base(SnapshotSend *send, const SnapshotBase *base)
+{
+	SnapshotHeader *header = &send->header;
+
+	header->base.incarnation = header->incarnation;
+	if (base->incarnation == header->incarnation && base->generation == header->base.generation &&
+		base->root <= header->root.number)
+		header->base = *base;
+}
+
 Status
-snapshot_send_create(PageAccess *access, SnapshotSend **result)
+snapshot_send_create(PageAccess *access, const SnapshotBase *base, SnapshotSend **result)
 {
 	const Shm *shm = access->shm;
 	SnapshotSend *send = calloc(1, sizeof(*send));
@@ -75,7 +92,8 @@ snapshot_send_create(PageAccess *access, SnapshotSend **result)
 	send->access = access;
 	send->snapshot.pin = -1;
 	send->used = calloc(bitmap_words(shm->layout.frame_count), sizeof(uint64_t));
-	status = send->used == NULL ? RUSD_NO_MEMORY : pin_with_members(send);
+	send->lacking = calloc(bitmap_words(shm->layout.frame_count), sizeof(uint64_t));
+	status = send->used == NULL || send->lacking == NULL ? RUSD_NO_MEMORY : pin_with_members(send);
 	if (status != RUSD_OK)
 	{
 		snapshot_send_destroy(send);
@@ -88,6 +106,7 @@ snapshot_send_create(PageAccess *access, SnapshotSend **result)
 	send->header.member_id = shm->recovered->member_id;
 	send->header.incarnation = shm->incarnation;
 	send->header.root = send->snapshot.root;
+	take_base(send, base);
 	*result = send;
 	return RUSD_OK;
 }
@@ -100,7 +119,14 @@ snapshot_send_destroy(SnapshotSend *send)
 	if (send->snapshot.pin >= 0)
 		snapshot_unpin(&send->snapshot);
 	free(send->used);
+	free(send->lacking);
 	free(send);
+}
+
+uint64_t
+snapshot_send_spared(const SnapshotSend *send)
+{
+	return send->spared;
 }
 
 const SnapshotHeader *
@@ -120,6 +146,12 @@ note_page(SnapshotSend *send, const PageHeader *page)
 	if ((*word & bit) != 0)
 		return RUSD_DAMAGED; /* two ways lead to it */
 	*word |= bit;
+	if (base_has(&send->header.base, page->number, page->birth))
+	{
+		send->spared++;
+		return RUSD_OK;
+	}
+	send->lacking[page->number / 64] |= bit;
 	send->header.page_count++;
 	return RUSD_OK;
 }
@@ -163,10 +195,10 @@ static uint64_t
 page_to_send(const SnapshotSend *send)
 {
 	uint64_t word = send->next_page / 64;
-	uint64_t bits = send->used[word] & (UINT64_MAX << (send->next_page % 64));
+	uint64_t bits = send->lacking[word] & (UINT64_MAX << (send->next_page % 64));
 
 	while (bits == 0)
-		bits = send->used[++word];
+		bits = send->lacking[++word];
 	return word * 64 + (uint64_t) __builtin_ctzll(bits);
 }
 
@@ -189,10 +221,16 @@ copy_page(SnapshotSend *send, uint64_t number, uint8_t *to)
 	return RUSD_OK;
 }
 
-static uint64_t
-stream_bytes(const SnapshotSend *send)
+/* A block of the map; what is behind the last frame is 0. */
+static void
+copy_map_block(const SnapshotSend *send, uint64_t block, uint8_t *to)
 {
-	return sizeof(SnapshotHeader) + send->header.page_count * PAGE_BYTES;
+	uint64_t words = bitmap_words(send->access->shm->layout.frame_count);
+	uint64_t first = block * (PAGE_BYTES / sizeof(uint64_t));
+	uint64_t count = Min(words - first, PAGE_BYTES / sizeof(uint64_t));
+
+	memset(to, 0, PAGE_BYTES);
+	memcpy(to, send->used + first, count * sizeof(uint64_t));
 }
 
 static void
@@ -209,12 +247,39 @@ seal(SnapshotSend *send, uint8_t *chunk, uint64_t offset, uint32_t length)
 	memcpy(chunk, &head.crc, sizeof(head.crc));
 }
 
+/* What comes next in the stream, whole, which is at most a page; its length into *length. */
+static Status
+copy_next(SnapshotSend *send, uint64_t at, uint8_t *to, size_t *length)
+{
+	uint64_t page;
+	Status status;
+
+	*length = PAGE_BYTES;
+	if (at == 0)
+	{
+		*length = sizeof(send->header);
+		memcpy(to, &send->header, sizeof(send->header));
+		return RUSD_OK;
+	}
+	if (at < stream_head_bytes(&send->header))
+	{
+		copy_map_block(send, (at - sizeof(send->header)) / PAGE_BYTES, to);
+		return RUSD_OK;
+	}
+	page = page_to_send(send);
+	status = copy_page(send, page, to);
+	if (status == RUSD_OK)
+		send->next_page = page + 1;
+	return status;
+}
+
 Status
 snapshot_send_next(SnapshotSend *send, void *chunk, size_t room, size_t *length)
 {
 	uint8_t *to = (uint8_t *) chunk + sizeof(SnapshotChunk);
-	size_t bytes = 0;
 	uint64_t begin = send->sent;
+	uint64_t first_page = send->next_page;
+	size_t bytes = 0;
 	Status status;
 
 	Check(room >= SNAPSHOT_CHUNK_BYTES_MIN);
@@ -226,58 +291,22 @@ snapshot_send_next(SnapshotSend *send, void *chunk, size_t room, size_t *length)
 		status = look(send);
 		return status == RUSD_OK ? RUSD_AGAIN : status;
 	}
-	if (begin == stream_bytes(send))
+	if (begin == stream_bytes(&send->header))
 		return RUSD_END;
-	if (begin == 0)
+	while (begin + bytes < stream_bytes(&send->header) && room - bytes >= PAGE_BYTES)
 	{
-		memcpy(to, &send->header, sizeof(send->header));
-		bytes = sizeof(send->header);
-	}
-	while (begin + bytes < stream_bytes(send) && room - bytes >= PAGE_BYTES)
-	{
-		uint64_t page = page_to_send(send);
+		size_t part;
 
-		status = copy_page(send, page, to + bytes);
+		status = copy_next(send, begin + bytes, to + bytes, &part);
 		if (status != RUSD_OK)
 		{
-			(void) snapshot_send_seek(send, begin);
+			send->next_page = first_page;
 			return status;
 		}
-		send->next_page = page + 1;
-		bytes += PAGE_BYTES;
+		bytes += part;
 	}
 	seal(send, chunk, begin, (uint32_t) bytes);
 	send->sent = begin + bytes;
 	*length = sizeof(SnapshotChunk) + bytes;
-	return RUSD_OK;
-}
-
-Status
-snapshot_send_seek(SnapshotSend *send, uint64_t offset)
-{
-	uint64_t pages;
-
-	if (send->tree < TREES)
-		return RUSD_AGAIN;
-	if (offset > stream_bytes(send) ||
-		(offset != 0 &&
-		 (offset < sizeof(SnapshotHeader) || (offset - sizeof(SnapshotHeader)) % PAGE_BYTES != 0)))
-		return RUSD_INVALID;
-	send->sent = offset;
-	send->next_page = 0;
-	pages = offset == 0 ? 0 : (offset - sizeof(SnapshotHeader)) / PAGE_BYTES;
-	for (uint64_t word = 0; pages > 0; word++)
-	{
-		uint64_t here = (uint64_t) __builtin_popcountll(send->used[word]);
-
-		if (here <= pages)
-		{
-			pages -= here;
-			send->next_page = (word + 1) * 64;
-			continue;
-		}
-		for (; pages > 0; pages--)
-			send->next_page = page_to_send(send) + 1;
-	}
 	return RUSD_OK;
 }

@@ -15,7 +15,7 @@
 
 #include "consensus/peers.h"
 
-#define PEER_PROTOCOL 1
+#define PEER_PROTOCOL 2
 
 /* Kinds of frames beside those of PeerMessageKind: from the process of a link to its own raft. */
 typedef enum LinkReport

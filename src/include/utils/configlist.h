@@ -182,7 +182,7 @@ RUSD_PARAM_INT(page_cache_size, "page-cache-size", SIZE, 0, 0, PARAM_TIB, HONOUR
 RUSD_PARAM_INT(wal_buffers, "wal-buffers", SIZE, 16 * PARAM_MIB, PARAM_MIB, 16 * PARAM_GIB, HONOURED, FIXED, "Shared memory for log that is not yet written.", "")
 RUSD_PARAM_INT(wal_segment_size, "wal-segment-size", SIZE, 16 * PARAM_MIB, PARAM_MIB, 16 * PARAM_GIB, HONOURED, FIXED, "Size of a log segment; for a new member only.", "")
 RUSD_PARAM_BOOL(wal_keep_all, "wal-keep-all", false, HONOURED, FIXED, "Keep every log segment for ever.", "")
-RUSD_PARAM_INT(snapshot_transfer_rate, "snapshot-transfer-rate", SIZE, 64 * PARAM_MIB, 0, INT64_MAX, HONOURED, FIXED, "Bytes a second at which the state is sent to a member that needs it; 0: no limit.", "")
+RUSD_PARAM_INT(snapshot_transfer_rate, "snapshot-transfer-rate", SIZE, 64 * PARAM_MIB, 0, INT64_MAX, HONOURED, FIXED, "Bytes a second, as they go by the wire, at which the state is sent to a member that needs it; twice as many of pages; 0: no limit.", "")
 RUSD_PARAM_INT(wal_keep_size, "wal-keep-size", SIZE, 0, 0, INT64_MAX, HONOURED, FIXED, "Log that is kept beyond what recovery needs.", "")
 RUSD_PARAM_INT(checkpoint_interval, "checkpoint-interval", DURATION, 60 * PARAM_SECOND, 100 * PARAM_MILLISECOND, 24 * PARAM_HOUR, HONOURED, FIXED, "Longest time between two checkpoints.", "")
 RUSD_PARAM_INT(leader_stall_timeout, "leader-stall-timeout", DURATION, 0, 0, PARAM_HOUR, HONOURED, FIXED, "Time without progress of log flushes, applying or page reads, with work waiting, after which a leader hands over; 0: two election timeouts.", "")

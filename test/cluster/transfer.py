@@ -48,9 +48,12 @@ def compact(client):
     put(client, b"last", b"")
 
 
-def passed(cluster, source, target):
-    """Bytes that went from one member to the other."""
-    return cluster.router.counts().get("%s>%s" % (source.name, target.name), {"passed": 0})["passed"]
+def received(member):
+    """Bytes of a state that lie in incoming/."""
+    try:
+        return os.stat(os.path.join(member.data, "incoming", "data")).st_blocks * 512
+    except FileNotFoundError:
+        return 0
 
 
 class Lagging:
@@ -74,10 +77,9 @@ class Lagging:
         self.other = [m for m in rest if m is not self.leader][0]
         self.fetched = len(lines(self.member, "fetched the state of a member"))
         self.streams = {m: len(self.sent(m)) for m in (self.leader, self.other)}
-        before = passed(cluster, self.leader, self.member)
         self.member.launch()
         cluster.know()
-        wait_until(lambda: passed(cluster, self.leader, self.member) - before > BROKEN_AT, "some of the state has come", every=0.02)
+        wait_until(lambda: received(self.member) > BROKEN_AT, "some of the state has come", every=0.02)
         self.none_fetched()
 
     @staticmethod
@@ -105,8 +107,7 @@ class Lagging:
         """The second stream of that sender spares what the first has brought."""
         streams = wait_until(lambda: len(self.streams_of(sender)) > 1 and self.streams_of(sender), "the state is sent again", limit=60, every=0.05)
         check(streams[0]["pages-spared"] == 0, "the first stream spares pages")
-        # Of what has come a part is still in sockets and the router when the stream breaks.
-        check(streams[1]["pages-spared"] > BROKEN_AT / PAGE / 3, "only %d of %d pages were spared" % (streams[1]["pages-spared"], streams[0]["pages"]))
+        check(streams[1]["pages-spared"] > BROKEN_AT / PAGE / 2, "only %d of %d pages were spared" % (streams[1]["pages-spared"], streams[0]["pages"]))
         check(streams[1]["pages"] < streams[0]["pages"], "nothing was spared")
 
 
@@ -117,12 +118,15 @@ def processes_of(member, title):
 def connection_breaks(cluster):
     lagging = Lagging(cluster, 1)
     leader, member = lagging.leader, lagging.member
-    cluster.router.rule(leader.name, member.name, cut="reset")
+    # In the first moment after its start the router does not know whose connections are those of a member.
+    for name in (member.name, "?"):
+        cluster.router.rule(leader.name, name, cut="reset")
     # Meanwhile the state changes: another root is sent, and spares pages all the same.
     client = Client(lagging.other.endpoint)
     put(client, b"meanwhile", b"1")
     client.close()
-    cluster.router.rule(leader.name, member.name)
+    for name in (member.name, "?"):
+        cluster.router.rule(leader.name, name)
     lagging.goes_on(leader)
     lagging.arrives()
 

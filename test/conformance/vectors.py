@@ -235,6 +235,20 @@ def free_ports(n):
     return ports
 
 
+def channel_to(port):
+    return grpc.insecure_channel("127.0.0.1:%d" % port, options=[
+        ("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1), ("grpc.enable_retries", 0)])
+
+
+def ends(process, seconds):
+    """Whether it ends within this time."""
+    try:
+        process.wait(seconds)
+        return True
+    except subprocess.TimeoutExpired:
+        return False
+
+
 class Server:
     def __init__(self, command, flags, log):
         self.dir = tempfile.mkdtemp(prefix="vectors.")
@@ -264,16 +278,14 @@ class Server:
             if self.proc.poll() is not None or time.time() > end:
                 raise RuntimeError("the server did not become healthy: %s" % " ".join(self.argv))
             self.gone(0.03)
-        self.channel = grpc.insecure_channel("127.0.0.1:%d" % self.client, options=[
-            ("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1), ("grpc.enable_retries", 0)])
+        self.channel = channel_to(self.client)
+
+    def present(self, answer):
+        """Changes an answer (a message, or what JSON stands for) to what it is compared as: not at all."""
 
     def gone(self, seconds):
         """Whether the server ends within this time."""
-        try:
-            self.proc.wait(seconds)
-            return True
-        except subprocess.TimeoutExpired:
-            return False
+        return ends(self.proc, seconds)
 
     def stop(self, sig=signal.SIGTERM):
         self.channel.close()
@@ -371,7 +383,7 @@ def begin(server, step, names):
         compression=grpc.Compression[step["compress"]] if "compress" in step else None)
 
 
-def finish(call, step, names):
+def finish(server, call, step, names):
     try:
         reply = call.result(step.get("quiet"))
         if isinstance(reply, dict):                           # a page
@@ -387,6 +399,7 @@ def finish(call, step, names):
         if step.get("text", True):
             got["message"] = e.details()
         return got
+    server.present(reply)
     for name, field in step.get("let", {}).items():
         v = reply
         for part in field.split("."):
@@ -503,6 +516,7 @@ def page(server, step, names):
             raw = "\n".join(sorted(raw.split("\n")))
         try:
             parsed = [json.loads(x) for x in lines if x.strip()] if several else json.loads(raw)
+            server.present(parsed)
             for name, field in step.get("let", {}).items():
                 v = parsed
                 for part in field.split("."):
@@ -548,24 +562,24 @@ def perform(server, streams, step, names):
     elif "start" in step:
         streams[step["start"]] = PAGES.submit(page, server, step, names) if "http" in step else begin(server, step, names)
     elif "join" in step:
-        return finish(streams[step["join"]], step, names)
+        return finish(server, streams[step["join"]], step, names)
     elif "http" in step:
         return page(server, step, names)
     elif "call" in step:
         for _ in range(step.get("times", 1) - 1):
-            finish(begin(server, step, names), step, names)
-        return finish(begin(server, step, names), step, names)
+            finish(server, begin(server, step, names), step, names)
+        return finish(server, begin(server, step, names), step, names)
     return None
 
 
-def run(scenario, args):
-    """One scenario against a fresh server. Returns the answers seen, and the differences to those recorded."""
+def run(scenario, serve, recording=False, keep_going=False):
+    """One scenario against a fresh server, which serve(flags) starts. Returns the answers seen, and the differences to those
+    recorded: (number of the step, text)."""
     names, streams, seen, diffs = Names(), {}, [], []
     server = None
     try:
-        server = Server(args.server, scenario.get("flags", []), args.log)
+        server = serve(scenario.get("flags", []))
         for i, step in enumerate(scenario["steps"]):
-            recording = args.verb == "record"
             if "within" in step and recording:
                 server.gone(step["within"])
             end = time.time() + PATIENCE
@@ -578,21 +592,43 @@ def run(scenario, args):
             if recording and "items" in step.get("recv", {}):     # other servers cut their messages elsewhere
                 items = got.get("items", [])
                 if len(items) != step["recv"]["items"] or any(isinstance(x, str) for x in items):
-                    diffs.append("step %d: asked for %d items, got %s" % (i + 1, step["recv"]["items"], json.dumps(got)[:400]))
+                    diffs.append((i + 1, "asked for %d items, got %s" % (step["recv"]["items"], json.dumps(got)[:400])))
             if not recording and got is not None and not same(step.get("expect"), got):
-                diffs.append("step %d %s\n      expected %s\n      got      %s" % (
-                    i + 1, json.dumps({k: v for k, v in step.items() if k != "expect"})[:400],
-                    json.dumps(step.get("expect")), json.dumps(got)))
-                if not args.keep_going:
+                diffs.append((i + 1, "%s\n      expected %s\n      got      %s" % (
+                    json.dumps({k: v for k, v in step.items() if k != "expect"})[:400],
+                    json.dumps(step.get("expect")), json.dumps(got))))
+                if not keep_going:
                     break
     except Exception as e:                                    # a server that dies fails its scenario, not the run
-        diffs.append("step %d: %s: %s" % (len(seen) + 1, type(e).__name__, e))
-        if args.verb == "record":
+        diffs.append((len(seen) + 1, "%s: %s" % (type(e).__name__, e)))
+        if recording:
             raise
     finally:
         if server:
             server.remove()
     return seen, diffs
+
+
+def load(files, word=""):
+    """The scenarios of files and lists of them whose name contains the word."""
+    found, paths = [], []
+    for path in files:
+        if path.endswith(".list"):                            # names of files beside it
+            paths += [os.path.join(os.path.dirname(path), name) for name in open(path).read().split()]
+        else:
+            paths.append(path)
+    for path in paths:
+        s = json.load(open(path))
+        s.setdefault("name", os.path.splitext(os.path.basename(path))[0])
+        if word in s["name"]:
+            found.append(s)
+    return found
+
+
+def explain(diffs):
+    """Differences as comments of TAP; number 0: of no step."""
+    for number, text in diffs:
+        print("\n".join("# " + line for line in (("step %d: " % number if number else "") + text).split("\n")), flush=True)
 
 
 def write(path, scenario):
@@ -616,20 +652,15 @@ def main():
     args = p.parse_args()
     end = time.time() + args.seconds
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    todo, paths = [], []
-    for path in args.files:
-        if path.endswith(".list"):                            # names of files beside it
-            paths += [os.path.join(os.path.dirname(path), name) for name in open(path).read().split()]
-        else:
-            paths.append(path)
-    for path in paths:
-        s = json.load(open(path))
-        s.setdefault("name", os.path.splitext(os.path.basename(path))[0])
-        if args.k in s["name"]:
-            todo.append(s)
+    todo = load(args.files, args.k)
+
+    def one(scenario):
+        if time.time() >= end:
+            return None, None
+        return run(scenario, lambda flags: Server(args.server, flags, args.log), args.verb == "record", args.keep_going)
     passed = failed = skipped = 0
     with concurrent.futures.ThreadPoolExecutor(args.j) as pool:
-        for s, (seen, diffs) in zip(todo, pool.map(lambda s: run(s, args) if time.time() < end else (None, None), todo)):
+        for s, (seen, diffs) in zip(todo, pool.map(one, todo)):
             if seen is None:
                 skipped += 1
                 continue
@@ -642,7 +673,7 @@ def main():
             if diffs:
                 failed += 1
                 print("not ok %d - %s (%s)" % (passed + failed, s["name"], " ".join(s.get("rules", []))))
-                print("\n".join("# " + line for diff in diffs for line in diff.split("\n")), flush=True)
+                explain(diffs)
             else:
                 passed += 1
                 print("ok %d - %s" % (passed + failed, s["name"]), flush=True)

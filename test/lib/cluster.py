@@ -50,12 +50,12 @@ class Member(Node):
 
 class Cluster:
     """Members m0, m1, ... and the router between them; seed None: they reach each other without one.  scheme: of the peer URLs; with https the
-    flags name the certificates.  tls: a Tls, by which every member is reached at an https URL."""
+    flags name the certificates.  tls: a Tls, by which every member is reached at an https URL.  names: others than those."""
 
-    def __init__(self, program, count, seed=None, flags=(), scheme="http", tls=None):
+    def __init__(self, program, count, seed=None, flags=(), scheme="http", tls=None, names=None):
         self.directory = tempfile.mkdtemp(prefix="rusd-cluster.")
         ports = free_ports(3 * count)
-        names = ["m%d" % i for i in range(count)]
+        names = names or ["m%d" % i for i in range(count)]
         routed = dict(zip(names, ports[count if seed is None else 2 * count:]))
         self.members = {name: Member(program, name, os.path.join(self.directory, name), (ports[i], ports[count + i]), routed[name], routed, list(flags), scheme, tls)
                         for i, name in enumerate(names)}

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""TLS for clients: who is let in and who is not, with the reason in the log; resumed sessions; files that change under load; where the key is.
+"""TLS for clients and for members: who is let in and who is not, with the reason in the log; resumed sessions; files that change under load; where
+the key is.
 
     tls.py --server build/gcc/rusd
 
@@ -22,7 +23,8 @@ import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from certs import Authority                                              # noqa: E402
-from node import Client, Failure, Node, Tap, Tls, check, free_ports, wait_until         # noqa: E402
+from cluster import Cluster                                              # noqa: E402
+from node import Client, Node, Tap, Tls, check, error_of, free_ports, wait_until         # noqa: E402
 
 
 class Files:
@@ -50,11 +52,11 @@ class Files:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
-def ask(port, context, session=None, host="127.0.0.1"):
-    """GET /version: (status, session, whether it was resumed).  An OSError if it is refused."""
+def ask(port, context, session=None, host="127.0.0.1", path="/version"):
+    """GET: (status, session, whether it was resumed).  An OSError if it is refused."""
     with socket.create_connection(("127.0.0.1", port), 30) as plain:
         with context.wrap_socket(plain, server_hostname=host, session=session) as s:
-            s.sendall(b"GET /version HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            s.sendall(b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % path.encode())
             answer = b""
             while True:
                 got = s.recv(65536)
@@ -79,10 +81,10 @@ def is_rusd(program):
     return os.path.basename(program) == "rusd"
 
 
-def told(server, text):
+def told(server, text, place="client"):
     """The log has a refusal with that reason."""
     if is_rusd(server.program):
-        wait_until(lambda: any("rejected connection on client endpoint" in line and text in line for line in server.log()),
+        wait_until(lambda: any("rejected connection on %s endpoint" % place in line and text in line for line in server.log()),
                    "the log tells of: %s" % text)
 
 
@@ -263,8 +265,8 @@ def replace(path, by):
     os.rename(path + ".new", path)
 
 
-def serial_shown(port, tls):
-    with socket.create_connection(("127.0.0.1", port), 30) as plain, tls.context().wrap_socket(plain, server_hostname="localhost") as s:
+def serial_shown(port, tls, host="localhost"):
+    with socket.create_connection(("127.0.0.1", port), 30) as plain, tls.context().wrap_socket(plain, server_hostname=host) as s:
         return s.getpeercert()["serialNumber"]
 
 
@@ -396,6 +398,190 @@ def key_is_gone(program, files):
         client.close()
 
 
+# ---- members ----
+
+class PeerFiles:
+    """Of members: all have the address that they come from, but for the one that is of another host."""
+
+    def __init__(self, files):
+        self.authority, self.stranger = files.authority, files.stranger
+        issue = files.authority.issue
+        self.good = issue("member", ip="127.0.0.1", dns="member.example")
+        self.other = issue("other", ip="127.0.0.1", dns="other.example")
+        self.revoked = issue("revoked-member", ip="127.0.0.1", dns="member.example")
+        self.crl = files.authority.revoke(self.revoked[0])
+        # (what it is, certificate, reason for which it is refused)
+        self.bad = [("of an unknown authority", files.stranger.issue("stranger", ip="127.0.0.1"), "certificate CN=stranger: unable to get local issuer certificate"),
+                    ("that has expired", issue("expired-member", ip="127.0.0.1", days=-1), "certificate CN=expired-member: certificate has expired"),
+                    ("that is revoked", self.revoked, "certificate CN=revoked-member: certificate revoked"),
+                    ("of another host", issue("elsewhere", ip="192.0.2.1", dns="elsewhere.invalid"), "certificate CN=elsewhere: it names other hosts than the one it comes from")]
+
+    def flags(self, pair=None, *more):
+        cert, key = pair or self.good
+        return ["--peer-cert-file=" + cert, "--peer-key-file=" + key, "--peer-trusted-ca-file=" + self.authority.cert, "--peer-client-cert-auth",
+                "--peer-crl-file=" + self.crl] + list(more)
+
+    def context(self, pair=None):
+        return Tls(self.authority.cert, *(pair or (None, None))).context()
+
+
+def peer_node(program, peers, *more):
+    """One node that members reach by TLS; not started."""
+    node = Node(program, peers.flags(None, *more), start=False)
+    url = "https://127.0.0.1:%d" % node.peer
+    node.flags += ["--listen-peer-urls=" + url, "--initial-advertise-peer-urls=" + url, "--initial-cluster=default=" + url]
+    return node
+
+
+def peer_matrix(program, files):
+    peers = PeerFiles(files)
+    for_servers = files.authority.issue("server-only", ip="127.0.0.1", use="serverAuth")
+    nameless = files.authority.issue("nameless")
+    with peer_node(program, peers) as node:
+        node.start()
+        for pair in (peers.good, peers.other, nameless):
+            check(refusal(node.peer, peers.context(pair)) is None, "%s is refused" % pair[0])
+        for name, pair, reason in peers.bad + [
+                ("none", None, "peer did not return a certificate"),
+                ("for servers only", for_servers, "certificate CN=server-only: unsuitable certificate purpose")]:
+            check(refusal(node.peer, peers.context(pair)) is not None, "a certificate %s is taken" % name)
+            told(node, reason, "peer")
+    if is_rusd(program):                                # the etcd of the distribution is older than the flag
+        with peer_node(program, peers, "--peer-skip-client-san-verification") as node:
+            node.start()
+            check(refusal(node.peer, peers.context(peers.bad[-1][1])) is None, "without a look at the address another host is refused")
+
+
+def peer_names(program, files):
+    """--peer-cert-allowed-cn, --peer-cert-allowed-hostname: etcd's etcdmain/config.go, one or the other."""
+    peers = PeerFiles(files)
+    nameless = files.authority.issue("member.example", ip="127.0.0.1")
+    second = files.authority.issue("second", ip="127.0.0.1", dns="member.example")
+    for flag, good, bad, reason in (
+            ("--peer-cert-allowed-cn=member", (peers.good,), (peers.other, second), "its common name is not on the list of allowed ones"),
+            ("--peer-cert-allowed-hostname=member.example", (peers.good, second), (peers.other, nameless), "none of its host names is on the list of allowed ones")):
+        with peer_node(program, peers, flag) as node:
+            node.start()
+            for pair in good:
+                check(refusal(node.peer, peers.context(pair)) is None, "%s: %s is refused" % (flag, pair[0]))
+            for pair in bad:
+                check(refusal(node.peer, peers.context(pair)) is not None, "%s: %s is taken" % (flag, pair[0]))
+            told(node, reason, "peer")
+            check(node.get("/health")[0] == 200, "clients are asked for nothing")
+    if is_rusd(program):                                # the older etcd of the distribution takes one of either
+        with peer_node(program, peers, "--peer-cert-allowed-cn=first,member") as node:
+            node.start()
+            check(refusal(node.peer, peers.context(peers.good)) is None, "the second of a list is refused")
+    with peer_node(program, peers, "--peer-cert-allowed-cn=member", "--peer-cert-allowed-hostname=member.example") as node:
+        node.launch()
+        check(node.wait() != 0, "a node starts with names of both kinds")
+
+
+def peer_sessions(program, files):
+    """A session that a member resumes is judged again."""
+    peers = PeerFiles(files)
+    files.authority.revoke()
+    with peer_node(program, peers) as node:
+        node.start()
+        context = peers.context(peers.revoked)
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        _, session, _ = ask(node.peer, context)
+        check(ask(node.peer, context, session)[2], "the session is not resumed")
+        files.authority.revoke(peers.revoked[0])
+        check(refusal(node.peer, context, session=session) is not None, "a revoked certificate is resumed")
+        told(node, "certificate CN=revoked-member: certificate revoked", "peer")
+
+
+def members_with_bad_certificates(program, files):
+    """One of three that shows what is no good is refused, and says so; with good files in the same place it is let in, and nobody was started again."""
+    peers = PeerFiles(files)
+    cert, key = os.path.join(files.directory, "changing.crt"), os.path.join(files.directory, "changing.key")
+    names = "--peer-cert-allowed-cn=member,revoked-member,expired-member,stranger,elsewhere"
+    bad = peers.bad + [("of another name", peers.other, "certificate CN=other: its common name is not on the list of allowed ones")]
+
+    def show(pair):
+        replace(key, pair[1])
+        replace(cert, pair[0])
+    show(peers.good)
+    with Cluster(program, 3, flags=peers.flags(None, names), scheme="https") as cluster:
+        first, second, changing = cluster.members.values()
+        changing.flags = peers.flags((cert, key), names)
+        cluster.start()
+        for name, pair, reason in bad:
+            changing.stop()
+            show(pair)
+            before = len(changing.log())
+            changing.launch()
+            told(first, reason, "peer")
+            told(second, reason, "peer")
+            wait_until(lambda: any("no connection to a member" in line for line in changing.log()[before:]), "%s: it says that it gets nowhere" % name)
+            check(not changing.healthy(), "%s: it serves" % name)
+            write_until(first, b"without", name.encode())
+            show(peers.good)
+            cluster.all_write(b"with", 60)
+            cluster.hashes_agree(30)
+        dialled = [line for m in (first, second) for line in m.log() if "no connection to a member" in line and "certificate CN=" in line]
+        check(any("CN=other" in line for line in dialled) and any("CN=stranger" in line for line in dialled),
+              "who calls does not say what it was shown: %s" % dialled[-3:])
+
+
+def peer_reload_under_load(program, files):
+    """Certificates of members are replaced, one member after the other and several times: links are cut, so that they are made anew with them, and
+    writes go on."""
+    peers = PeerFiles(files)
+    with Cluster(program, 3, flags=peers.flags(), scheme="https") as cluster:
+        places = {}
+        for name, m in cluster.members.items():
+            places[name] = os.path.join(files.directory, name + ".crt"), os.path.join(files.directory, name + ".key")
+            for place, source in zip(places[name], peers.good):
+                replace(place, source)
+            m.flags = peers.flags(places[name])
+        cluster.start()
+        failures, done, count = [], threading.Event(), [0]
+
+        def write():
+            client = Client(cluster.members["m0"].endpoint)
+            try:
+                while not done.is_set():
+                    client.put(b"k", b"v")
+                    count[0] += 1
+            except Exception as error:              # whatever it is, it is what the test is about
+                failures.append("a write: %s" % error)
+            finally:
+                client.close()
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            for i in range(2):
+                for name, m in cluster.members.items():
+                    new = files.authority.issue("%s-%d" % (name, i), ip="127.0.0.1")
+                    for place, source in zip(places[name], new):
+                        replace(place, source)
+                    shown = Tls(files.authority.cert, *peers.good)
+                    wait_until(lambda: serial_shown(m.peer, shown, "127.0.0.1") == serial_of(new[0]), "%s shows its new certificate" % name)
+                    for pid in m.of_kind("peer"):
+                        try:
+                            os.kill(pid, signal.SIGKILL)
+                        except ProcessLookupError:
+                            pass
+                    before = count[0]
+                    wait_until(lambda: failures or count[0] > before + 20, "writes go on")
+        finally:
+            done.set()
+            writer.join()
+        check(not failures, "; ".join(failures))
+        cluster.all_write(b"after", 30)
+        cluster.hashes_agree(30)
+
+
+def write_until(member, key, value):
+    client = Client(member.endpoint)
+    try:
+        wait_until(lambda: error_of(client.put, key, value, timeout=5) is None, "a write through %s" % member.name)
+    finally:
+        client.close()
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--server", required=True)
@@ -404,7 +590,8 @@ def main():
     tap = Tap()
     for function, only_rusd in ((matrix, False), (protocols, False), (versions, False), (host_names, False), (side_by_side, False), (automatic, False),
                                 (refused_files, True), (resumed, True), (reload_under_load, False), (authorities_change, True), (handshakes, True),
-                                (key_is_gone, True)):
+                                (key_is_gone, True), (peer_matrix, False), (peer_names, False), (peer_sessions, False),
+                                (members_with_bad_certificates, True), (peer_reload_under_load, True)):
         if arguments.only not in function.__name__ or (only_rusd and not is_rusd(arguments.server)):
             continue
         files = Files()

@@ -554,6 +554,31 @@ a_refusal_says_why(void **state)
 	net_link_destroy(far.link);
 }
 
+/* Streams that are refused one by one, each by a frame that nobody takes. */
+static void
+who_takes_no_answers_is_not_heard(void **state)
+{
+	static const uint8_t preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0";
+	NetLinkHandlers handlers = {.on_open = on_open, .on_message = on_message, .on_end = on_end};
+	End far = {.code = -1};
+	Status status;
+
+	(void) state;
+	handlers.arg = &far;
+	assert_int_equal(net_link_listen(&handlers, 1000, &far.link), RUSD_OK);
+	status = net_link_receive(far.link, preface, sizeof(preface));
+	assert_int_equal(status, RUSD_OK);
+	for (uint32_t id = 1; id < 4000 && status == RUSD_OK; id += 2)
+	{
+		const uint8_t headers[] = {0,    0,    3,   1, 5, 0, 0, (uint8_t) (id >> 8), (uint8_t) id,
+								   0x83, 0x84, 0x86};
+
+		status = net_link_receive(far.link, headers, sizeof(headers));
+	}
+	assert_int_equal(status, RUSD_INVALID);
+	net_link_destroy(far.link);
+}
+
 static void
 a_message_that_is_too_long_ends_the_connection(void **state)
 {
@@ -590,6 +615,7 @@ main(void)
 		cmocka_unit_test(nonsense_in_a_ring_is_dropped),
 		cmocka_unit_test(both_ends_talk),
 		cmocka_unit_test(a_refusal_says_why),
+		cmocka_unit_test(who_takes_no_answers_is_not_heard),
 		cmocka_unit_test(a_message_that_is_too_long_ends_the_connection),
 	};
 

@@ -23,6 +23,8 @@
 #define OUTPUT_BYTES (FRAME_MAX + 3 * CONTROL_MAX)
 #define FIELD_TEXT_MAX 1024
 #define QUEUE_KEPT (256 * 1024)
+/* Frames that the other side has caused and has not taken: acknowledgements, resets.  A member causes a handful. */
+#define UNTAKEN_MAX 1000
 /* gRPC's codes. */
 #define CODE_UNKNOWN 2
 #define CODE_UNAVAILABLE 14
@@ -251,6 +253,9 @@ net_link_receive(NetLink *link, const uint8_t *data, size_t length)
 
 	if (taken == NGHTTP2_ERR_NOMEM)
 		return RUSD_NO_MEMORY;
+	/* nghttp2 counts acknowledgements only. */
+	if (nghttp2_session_get_outbound_queue_size(link->ng) > UNTAKEN_MAX)
+		return RUSD_INVALID;
 	return taken < 0 || link->malformed ? RUSD_INVALID : RUSD_OK;
 }
 

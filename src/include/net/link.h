@@ -50,7 +50,10 @@ extern void net_link_destroy(NetLink *link);
 extern void net_link_accept(NetLink *link, const NetLinkField *fields, uint32_t count);
 extern void net_link_refuse(NetLink *link, int grpc_code, const char *text);
 
-/* Bytes from the socket.  RUSD_INVALID: no HTTP/2, or not as it was agreed upon; RUSD_NO_MEMORY: close the connection. */
+/*
+ * Bytes from the socket.  RUSD_INVALID: no HTTP/2, not as it was agreed upon, or it causes more answers than it takes;
+ * RUSD_NO_MEMORY: close the connection.
+ */
 extern Status net_link_receive(NetLink *link, const uint8_t *data, size_t length);
 /*
  * A message of all parts, one behind the other; copied.  RUSD_NO_MEMORY: it was not taken.  How much is queued is for the caller to

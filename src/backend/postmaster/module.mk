@@ -1,5 +1,6 @@
 SERVER_OBJS += src/backend/postmaster/child.o
 SERVER_OBJS += src/backend/postmaster/datadir.o
+SERVER_OBJS += src/backend/postmaster/discovery.o
 SERVER_OBJS += src/backend/postmaster/handshakes.o
 SERVER_OBJS += src/backend/postmaster/join.o
 SERVER_OBJS += src/backend/postmaster/listen.o

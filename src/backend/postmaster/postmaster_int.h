@@ -26,6 +26,13 @@ extern void datadir_close_in_backend(void);
 /* Name of the postmaster in postmaster.pid. */
 extern void datadir_write_pid(void);
 
+/* ---- discovery.c ---- */
+/*
+ * Startup process, at bootstrap: config.initial_cluster becomes what the SRV records of --discovery-srv say.  Logs why
+ * not; RUSD_INVALID.
+ */
+extern Status discover_initial_cluster(void);
+
 /* ---- sizing.c ---- */
 /* Sizes of shared memory from configuration and data file; false (and a log line) if the data do
  * not fit. */

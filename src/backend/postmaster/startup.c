@@ -94,6 +94,8 @@ bootstrap(Shm *shm, char *message, size_t message_size)
 {
 	static InitialCluster cluster;
 
+	if (*config.discovery_srv != '\0' && discover_initial_cluster() != RUSD_OK)
+		_exit(EXIT_STOP);
 	if (config_initial_cluster(&cluster) != RUSD_OK)
 		_exit(EXIT_STOP);
 	return strcmp(config.initial_cluster_state, "existing") == 0

@@ -22,6 +22,6 @@ RUSDCTL_OBJS += src/bin/rusdctl/txn.o
 RUSDCTL_OBJS := $(addprefix $(BUILD)/fe/,$(RUSDCTL_OBJS))
 
 $(BUILD)/rusdctl: $(RUSDCTL_OBJS) $(BUILD)/librusd_fe.a
-	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(TOOL_LIBS) $(CRYPTO_LIBS) -lresolv
+	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(TOOL_LIBS) $(CRYPTO_LIBS)
 
 PROGRAMS += $(BUILD)/rusdctl

@@ -551,6 +551,37 @@ def stranger_is_refused(cluster):
         cluster.hashes_agree(30)
 
 
+def refusals(member):
+    return sum("rejected connection" in line for line in member.log())
+
+
+def certificates_are_renewed(program):
+    """The files are new before the old certificates end: the links are made anew with them, and nobody is refused when the end has come."""
+    life = 30
+    with tempfile.TemporaryDirectory(prefix="rusd-certs.") as directory:
+        authority = Authority(directory, "authority")
+        began = time.time()
+        cert, key = authority.issue("member", ip="127.0.0.1", seconds=life)
+        flags = ["--peer-cert-file=" + cert, "--peer-key-file=" + key, "--peer-trusted-ca-file=" + authority.cert, "--peer-client-cert-auth"]
+        with Cluster(program, 3, None, QUIET + flags, scheme="https") as cluster:
+            cluster.start()
+            for member in members_of(cluster):
+                check(member.logged("a certificate expires soon"), "%s does not warn of it" % member.name)
+            refused = {m: refusals(m) for m in members_of(cluster)}
+            made = {m: sum("connected to a member" in line for line in m.log()) for m in members_of(cluster)}
+            authority.issue("member", ip="127.0.0.1")
+            for member in members_of(cluster):
+                wait_until(lambda m=member: sum("connecting to a member anew" in line for line in m.log()) >= 4, "%s makes its links anew" % member.name, limit=60)
+                wait_until(lambda m=member: sum("connected to a member" in line for line in m.log()) >= made[m] + 4, "they are there again")
+            write_until(members_of(cluster)[0], b"renewed", b"1")
+            wait_until(lambda: time.time() > began + life + 1, "the old certificate ends", limit=60)
+            for member in members_of(cluster):
+                write_until(member, b"renewed", member.name.encode())
+                check(refusals(member) == refused[member], "%s refuses a member" % member.name)
+                check(not member.logged("a certificate has expired"), "%s has the old certificate still" % member.name)
+            cluster.hashes_agree(30)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--server", required=True)
@@ -585,6 +616,7 @@ def main():
                 for name, function in chosen:
                     tap.run(name, function, cluster)
     for name, function in [("a member returns to a log that does not hold what it needs", long_absent),
+                           ("links are made anew before a certificate ends", certificates_are_renewed),
                            ("a hello that comes late", late_hello)]:
         if options.only in name:
             tap.run(name, function, options.server)

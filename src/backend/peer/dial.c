@@ -18,6 +18,9 @@
 #include "utils/config.h"
 #include "wal/recovery.h"
 
+/* With less time left a connection stays as it is. */
+#define RENEW_LEAST_S 2
+
 /* ---- where it is -------------------------------------------------------------------------------- */
 
 static Status
@@ -169,6 +172,25 @@ own_urls(char urls[LINK_URLS_BYTES], PageAccess *access)
 		snprintf(urls, LINK_URLS_BYTES, "%s", config.initial_advertise_peer_urls);
 }
 
+/*
+ * After four fifths to nine tenths of the time that both sides' certificates have left: with the new ones, where files have changed, else for so
+ * much of the rest.  Not all links of a node at once.
+ */
+static uint64_t
+time_to_renew(const Stream *stream)
+{
+	int64_t ends =
+		Min(tls_context_expires(tls_contexts_get(TLS_TO_PEERS)), stream_remote_expires(stream));
+	int64_t now = (int64_t) (clock_os.wall_ns(&clock_os) / (1000 * NS_PER_MS));
+	uint64_t left_ms;
+
+	if (ends == INT64_MAX || ends - now < RENEW_LEAST_S)
+		return UINT64_MAX;
+	left_ms = (uint64_t) (ends - now) * 1000;
+	return clock_os.monotonic_ns(&clock_os) +
+		   (left_ms * 7 / 10 + peer_jitter((uint32_t) Min(left_ms / 5, UINT32_MAX))) * NS_PER_MS;
+}
+
 /* RUSD_OK: TLS, or none where the URL says so. */
 static Status
 secure(Stream *stream, int socket, const ConfigUrl *url, const char **error)
@@ -222,6 +244,7 @@ peer_connect(PageAccess *access, uint64_t to, uint32_t attempt, const char *path
 	status = secure(&wire->stream, wire->socket, &url, error);
 	if (status != RUSD_OK)
 		return status;
+	wire->renew_ns = wire->stream.ssl == NULL ? UINT64_MAX : time_to_renew(&wire->stream);
 	snprintf(authority, sizeof(authority), strchr(url.host, ':') != NULL ? "[%s]:%s" : "%s:%s",
 			 url.host, url.port);
 	own_urls(urls, access);

@@ -38,6 +38,8 @@ typedef struct PeerWire
 	NetLink *link;
 	uint64_t heard_ns; /* when something came last */
 	uint64_t pinged_ns;
+	uint64_t
+		renew_ns; /* dialled: monotonic: another connection is to take its place, before a certificate of this one ends */
 	bool is_lost; /* to be closed */
 } PeerWire;
 

@@ -328,6 +328,16 @@ connect_link(Sender *sender)
 	return false;
 }
 
+/* All is written, and another connection is made at once. */
+static void
+leave(Sender *sender)
+{
+	log_info("connecting to a member anew, before a certificate ends",
+			 LOG_ID("remote-peer-id", sender->to),
+			 LOG_TEXT("link", sender->kind == LINK_CONTROL ? "control" : "entries"));
+	stream_shutdown(&sender->wire.stream);
+}
+
 static void
 run_link(Sender *sender)
 {
@@ -346,6 +356,11 @@ run_link(Sender *sender)
 		is_blocked = peer_wire_flush(wire);
 		if (wire->is_lost || peer_wire_is_silent(wire, now))
 			break;
+		if (unlikely(now >= wire->renew_ns) && !is_blocked && sender->is_open)
+		{
+			leave(sender);
+			return;
+		}
 		peer_wire_wait(wire, is_blocked, wait_for_flush(sender) ? 0 : PEER_WIRE_SLEEP_MS,
 					   WAIT_EVENT_PEER_SEND);
 	}

@@ -79,19 +79,30 @@ tls_context_destroy(TlsContext *context)
 }
 
 int64_t
-tls_context_expires(const TlsContext *context)
+certificate_expires(const X509 *certificate)
+{
+	struct tm end;
+
+	return ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) == 1 ? (int64_t) timegm(&end)
+																	   : INT64_MAX;
+}
+
+int64_t
+chain_expires(const STACK_OF(X509) * chain)
 {
 	int64_t first = INT64_MAX;
 
-	for (int i = -1; context->certificate != NULL && i < sk_X509_num(context->chain); i++)
-	{
-		const X509 *certificate = i < 0 ? context->certificate : sk_X509_value(context->chain, i);
-		struct tm end;
-
-		if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) == 1)
-			first = Min(first, (int64_t) timegm(&end));
-	}
+	for (int i = 0; i < sk_X509_num(chain); i++)
+		first = Min(first, certificate_expires(sk_X509_value(chain, i)));
 	return first;
+}
+
+int64_t
+tls_context_expires(const TlsContext *context)
+{
+	if (context->certificate == NULL)
+		return INT64_MAX;
+	return Min(certificate_expires(context->certificate), chain_expires(context->chain));
 }
 
 static Status

@@ -146,6 +146,17 @@ stream_peer_name(const Stream *stream, char *buffer, size_t size)
 	return buffer;
 }
 
+int64_t
+stream_remote_expires(const Stream *stream)
+{
+	X509 *certificate = stream->ssl == NULL ? NULL : SSL_get0_peer_certificate(stream->ssl);
+
+	if (certificate == NULL)
+		return INT64_MAX;
+	return Min(certificate_expires(certificate),
+			   chain_expires(SSL_get_peer_cert_chain(stream->ssl)));
+}
+
 ssize_t
 tls_read(Stream *stream, uint8_t *buffer, size_t max)
 {

@@ -28,6 +28,11 @@ struct TlsContext
 	char *allowed_hostname;
 };
 
+/* ---- context.c ---- */
+/* Seconds since 1970 when it ends, or the first of them; INT64_MAX: never. */
+extern int64_t certificate_expires(const X509 *certificate);
+extern int64_t chain_expires(const STACK_OF(X509) * chain);
+
 /* ---- files.c: all say in message which file and why ---- */
 must_check extern Status tls_load_certificates(const char *path, STACK_OF(X509) * *result,
 											   char *message, size_t size);

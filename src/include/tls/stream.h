@@ -90,6 +90,8 @@ extern bool stream_is_resumed(const Stream *stream);
 extern bool stream_forbids_h2(const Stream *stream);
 /* Common name of the verified certificate of the other side, into buffer; "" if there is none. */
 extern const char *stream_peer_name(const Stream *stream, char *buffer, size_t size);
+/* Seconds since 1970 when the first certificate that the other side has shown ends; INT64_MAX: it has shown none. */
+extern int64_t stream_remote_expires(const Stream *stream);
 
 extern ssize_t tls_read(Stream *stream, uint8_t *buffer, size_t max);
 extern ssize_t tls_write(Stream *stream, const uint8_t *data, size_t length);

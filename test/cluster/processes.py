@@ -206,6 +206,31 @@ def foreign_directories(program):
         check(os.listdir(server.data) == ["member"], "it left something in the directory of etcd: %s" % os.listdir(server.data))
 
 
+def directories_in_use(program):
+    """BOOT-35: an empty directory, also one that is a mount point, is closed to others; one that has files of others in it stays as it is."""
+    def mode_of(server):
+        return os.stat(server.data).st_mode & 0o777
+    with Node(program, QUIET, start=False) as server:
+        os.makedirs(os.path.join(server.data, "lost+found"))
+        os.chmod(server.data, 0o755)
+        server.start()
+        check(mode_of(server) == 0o700, "the mode is %o" % mode_of(server))
+        server.stop()
+        os.chmod(server.data, 0o750)
+        server.start()
+        check(mode_of(server) == 0o700, "at the next start the mode is %o" % mode_of(server))
+    with Node(program, QUIET, start=False) as server:
+        os.makedirs(server.data)
+        with open(os.path.join(server.data, "letter"), "w"):
+            pass
+        os.chmod(server.data, 0o755)
+        server.launch()
+        status = server.wait(SOON)
+        check(status == 1, "ended with %s" % status)
+        check(server.logged("files in it that are not rusd's"), "the message does not say why: %s" % server.log()[-1:])
+        check(os.listdir(server.data) == ["letter"] and mode_of(server) == 0o755, "it has changed: %s, %o" % (os.listdir(server.data), mode_of(server)))
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--server", required=True)
@@ -225,7 +250,8 @@ def main():
               ("a walwriter that stands still is told", process_stands_still, "walwriter"),
               ("an applier that stands still is told", process_stands_still, "applier"),
               ("a log that nobody reads holds nobody up", log_that_nobody_reads),
-              ("a directory of etcd's is refused", foreign_directories)]
+              ("a directory of etcd's is refused", foreign_directories),
+              ("a directory that others use stays as it is", directories_in_use)]
     for name, function, *arguments in tests:
         if args.k in name:
             tap.run(name, function, args.server, *arguments)

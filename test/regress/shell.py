@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""What a shell and the system do for rusdctl: completion in a real bash, unix sockets, SRV records from a real resolver. TAP.
+"""What a shell and the system do for rusdctl: completion in a real bash, unix sockets, SRV records from a real resolver; what a terminal
+is spared. TAP.
 
     shell.py --server build/gcc/rusd --ctl build/gcc/rusdctl
 
@@ -20,7 +21,7 @@ import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
-from node import Node, Tap, check, free_ports                                       # noqa: E402
+from node import Client, Node, Tap, check, free_ports                                       # noqa: E402
 
 DOMAIN = "example.test"
 
@@ -69,6 +70,20 @@ def unix_socket(ctl, server):
 
 
 # ---- discovery ----
+
+def terminal(ctl, server):
+    """Peer URLs are what somebody has said (CLUSTER-40): neither lines nor commands to a terminal come of them."""
+    with Node(server) as node:
+        client = Client(node.endpoint)
+        member = client.call("Cluster/MemberList", client.message("MemberListRequest")).members[0].ID
+        client.call("Cluster/MemberUpdate", client.message("MemberUpdateRequest", ID=member, peerURLs=["http://\x1b[31mred\nline:1"]))
+        client.close()
+        for form, said, lines in (("simple", "http://\\x1b[31mred\\x0aline:1", 1), ("table", "http://\\x1b[31mred\\x0aline:1", 5),
+                                  ("fields", '"http://\\x1b[31mred\\nline:1"', 10)):
+            out = subprocess.run([ctl, "--endpoints", node.endpoint, "member", "list", "-w", form], capture_output=True, text=True, timeout=60).stdout
+            check(said in out and "\x1b" not in out, "%s: %r" % (form, out))
+            check(len(out.splitlines()) == lines, "%s: %d lines: %r" % (form, len(out.splitlines()), out))
+
 
 def name_bytes(name):
     return b"".join(bytes([len(x)]) + x.encode() for x in name.rstrip(".").split(".")) + b"\0"
@@ -158,6 +173,7 @@ def main():
     tap = Tap()
     tap.run("completion in bash", completion, args.ctl)
     tap.run("a unix socket", unix_socket, args.ctl, args.server)
+    tap.run("what a terminal is spared", terminal, args.ctl, args.server)
     tap.run("SRV records", apart, args)
     tap.end()
 

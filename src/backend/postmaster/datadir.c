@@ -12,6 +12,7 @@
  */
 #include "rusd.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -30,6 +31,8 @@
 
 static bool make_directory(const char *path);
 static bool check_contents(int directory, const char *path);
+static bool is_of_others(int directory);
+static bool set_mode(int directory, const char *path);
 static bool check_version(int directory, const char *path);
 static bool write_version(int directory);
 static bool lock_alone(int directory, const char *path);
@@ -54,8 +57,9 @@ datadir_open(const char *path)
 	}
 	/* Locked before anything in it is judged: a node that is just making it must not be taken for a
 	 * stranger's. */
-	good = check_contents(directory, path) && lock_alone(directory, path) &&
-		   lock_shared(directory, path) && check_version(directory, path);
+	good = check_contents(directory, path) && set_mode(directory, path) &&
+		   lock_alone(directory, path) && lock_shared(directory, path) &&
+		   check_version(directory, path);
 	close(directory);
 	return good;
 }
@@ -79,7 +83,7 @@ datadir_write_pid(void)
 		log_warn("could not write postmaster.pid", LOG_ERRNO(errno));
 }
 
-/* Makes all missing parts of path; the last one is given mode 0700 whoever made it (BOOT-35). */
+/* Makes all missing parts of path. */
 static bool
 make_directory(const char *path)
 {
@@ -111,21 +115,6 @@ make_directory(const char *path)
 		log_error("data directory is not a directory", LOG_TEXT("path", path));
 		return false;
 	}
-	if ((status.st_mode & 0777) != 0700)
-	{
-		if (chmod(path, 0700) != 0)
-		{
-			log_error("could not set the mode of the data directory to 0700",
-					  LOG_TEXT("path", path), LOG_ERRNO(errno));
-			return false;
-		}
-		log_warn("the mode of the data directory has been set to 0700", LOG_TEXT("path", path));
-	}
-	if (access(path, W_OK | X_OK) != 0)
-	{
-		log_error("cannot write to data directory", LOG_TEXT("path", path), LOG_ERRNO(errno));
-		return false;
-	}
 	return true;
 }
 
@@ -146,6 +135,61 @@ check_contents(int directory, const char *path)
 	{
 		log_error("the data directory has a log or a control record but no RUSD_VERSION",
 				  LOG_TEXT("path", path));
+		return false;
+	}
+	return true;
+}
+
+/* Files that no node has left, in a directory that no node has made: /tmp, or a home. */
+static bool
+is_of_others(int directory)
+{
+	static const char *const ours[] = {".",      "..",      "lost+found",
+									   PID_FILE, LOCK_FILE, VERSION_FILE ".new"};
+	int file = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *list = file < 0 ? NULL : fdopendir(file);
+	const struct dirent *entry;
+	bool found = false;
+
+	if (list == NULL)
+		return true;
+	while (!found && (entry = readdir(list)) != NULL)
+	{
+		found = true;
+		for (size_t i = 0; found && i < lengthof(ours); i++)
+			found = strcmp(entry->d_name, ours[i]) != 0;
+	}
+	closedir(list);
+	return found && faccessat(directory, VERSION_FILE, F_OK, 0) != 0;
+}
+
+/* 0700 whoever made it (BOOT-35); but a slip of the pen in --data-dir shall not close a directory that others use. */
+static bool
+set_mode(int directory, const char *path)
+{
+	struct stat status;
+
+	if (fstat(directory, &status) != 0 || (status.st_mode & 0777) != 0700)
+	{
+		if (is_of_others(directory))
+		{
+			log_error(
+				"the data directory is open to others and has files in it that are not rusd's: "
+				"name an empty one, or one of rusd's",
+				LOG_TEXT("path", path));
+			return false;
+		}
+		if (fchmod(directory, 0700) != 0)
+		{
+			log_error("could not set the mode of the data directory to 0700",
+					  LOG_TEXT("path", path), LOG_ERRNO(errno));
+			return false;
+		}
+		log_warn("the mode of the data directory has been set to 0700", LOG_TEXT("path", path));
+	}
+	if (access(path, W_OK | X_OK) != 0)
+	{
+		log_error("cannot write to data directory", LOG_TEXT("path", path), LOG_ERRNO(errno));
 		return false;
 	}
 	return true;

@@ -87,16 +87,25 @@ peer_urls(size_t *count)
 /* ---- output ---- */
 
 static void
+print_url_fields(const char *name, char *const *urls, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+	{
+		printf("\"%s\" : ", name);
+		print_quoted(urls[i], strlen(urls[i]));
+		putchar('\n');
+	}
+}
+
+static void
 print_member_fields(const Etcdserverpb__Member *m)
 {
 	print_id_field("ID", m->id);
 	printf("\"Name\" : ");
 	print_quoted(m->name, strlen(m->name));
 	putchar('\n');
-	for (size_t k = 0; k < m->n_peerurls; k++)
-		printf("\"PeerURL\" : \"%s\"\n", m->peerurls[k]);
-	for (size_t k = 0; k < m->n_clienturls; k++)
-		printf("\"ClientURL\" : \"%s\"\n", m->clienturls[k]);
+	print_url_fields("PeerURL", m->peerurls, m->n_peerurls);
+	print_url_fields("ClientURL", m->clienturls, m->n_clienturls);
 	printf("\"IsLearner\" : %s\n\n", yes_no(m->islearner));
 }
 

@@ -15,6 +15,33 @@ table_begin(const char *const *head, size_t columns)
 	return (Table){.head = head, .columns = columns};
 }
 
+/* One line of text whatever the bytes are: what would break a table, or speak to a terminal, stands as an escape. */
+static const char *
+one_line(const void *data, size_t length, bool hex)
+{
+	const uint8_t *bytes = data;
+	char *text = ctl_alloc(length * 4 + 1);
+	char *at = text;
+
+	for (size_t i = 0; i < length;)
+	{
+		size_t n = utf8_length(bytes + i, length - i);
+		bool plain = n > 0 && bytes[i] >= 0x20 && bytes[i] != 0x7f &&
+					 !(n == 2 && bytes[i] == 0xc2 && bytes[i + 1] < 0xa0);
+
+		n = Max(n, 1);
+		for (size_t k = 0; k < n; k++, i++)
+		{
+			if (plain && !hex)
+				*at++ = (char) bytes[i];
+			else
+				at += snprintf(at, 5, "\\x%02x", bytes[i]);
+		}
+	}
+	*at = '\0';
+	return text;
+}
+
 void
 table_add(Table *t, const char *const *row)
 {
@@ -28,7 +55,9 @@ table_add(Table *t, const char *const *row)
 		t->cells = larger;
 		t->room = room;
 	}
-	memcpy(t->cells + t->rows++ * t->columns, row, t->columns * sizeof(*row));
+	for (size_t c = 0; c < t->columns; c++)
+		t->cells[t->rows * t->columns + c] = one_line(row[c], strlen(row[c]), false);
+	t->rows++;
 }
 
 /* Characters, not bytes; each is taken for one column wide. */
@@ -115,32 +144,6 @@ print_header_table(const Etcdserverpb__ResponseHeader *h, const char *name, cons
 	print_table(&t);
 }
 
-/* One line of text whatever the bytes are: what would break a table stands as an escape. */
-static const char *
-cell_of(ProtobufCBinaryData bytes)
-{
-	char *text = ctl_alloc(bytes.len * 4 + 1);
-	char *at = text;
-
-	for (size_t i = 0; i < bytes.len;)
-	{
-		size_t n = utf8_length(bytes.data + i, bytes.len - i);
-		bool plain = n > 0 && bytes.data[i] >= 0x20 && bytes.data[i] != 0x7f &&
-					 !(n == 2 && bytes.data[i] == 0xc2 && bytes.data[i + 1] < 0xa0);
-
-		n = Max(n, 1);
-		for (size_t k = 0; k < n; k++, i++)
-		{
-			if (plain && !ctl.hex)
-				*at++ = (char) bytes.data[i];
-			else
-				at += snprintf(at, 5, "\\x%02x", bytes.data[i]);
-		}
-	}
-	*at = '\0';
-	return text;
-}
-
 void
 print_kv_table(Mvccpb__KeyValue *const *kvs, size_t count)
 {
@@ -152,7 +155,8 @@ print_kv_table(Mvccpb__KeyValue *const *kvs, size_t count)
 	{
 		const Mvccpb__KeyValue *kv = kvs[i];
 
-		table_add(&t, (const char *const[]){cell_of(kv->key), cell_of(kv->value),
+		table_add(&t, (const char *const[]){one_line(kv->key.data, kv->key.len, ctl.hex),
+											one_line(kv->value.data, kv->value.len, ctl.hex),
 											ctl_printf("%" PRId64, kv->create_revision),
 											ctl_printf("%" PRId64, kv->mod_revision),
 											ctl_printf("%" PRId64, kv->version),

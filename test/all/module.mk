@@ -1,5 +1,6 @@
 # What is run all together.  A folder of tests registers its target with CHECK_TARGETS +=, what takes
-# longer with CHECK_LONG_TARGETS +=.  Run by recipes, so the lists are whole by then.
+# longer with CHECK_LONG_TARGETS +=; CHECK_LONG_BESIDE names those of them that mostly wait and run beside
+# the others.  Run by recipes, so the lists are whole by then.
 
 # make check: everything that needs no network, in the plain build.
 check: all
@@ -12,8 +13,9 @@ check-asan:
 		test/all/run-targets ASAN=1 INJECT=1 ROUNDS=5 KILLS=30 SEEDS=100 CHAOS=6 $(sort $(filter-out lint check-lint,$(CHECK_TARGETS)) check-unit)
 
 # The full counts: at most an hour.  What has a target of its own with -long is not run twice.
-check-long: all
-	@test/all/run-targets SEEDS=200000 $(sort $(filter-out $(CHECK_LONG_TARGETS:-long=),$(CHECK_TARGETS)) check-unit) $(sort $(CHECK_LONG_TARGETS))
+check-long: all inject-build
+	@test/all/run-targets $(addprefix -b ,$(CHECK_LONG_BESIDE)) SEEDS=200000 \
+		$(sort $(filter-out $(CHECK_LONG_TARGETS:-long=),$(CHECK_TARGETS)) check-unit) $(sort $(filter-out $(CHECK_LONG_BESIDE),$(CHECK_LONG_TARGETS)))
 
 # README's two commands in a debootstrapped Debian 12; needs root and the network.
 check-fresh:

@@ -32,14 +32,16 @@ check-members: $(BUILD)/rusd
 .PHONY: check-members
 CHECK_TARGETS += check-members
 
-# Seconds of faults; every kind comes at least once, however long that takes.  Not in make check: see README here.
+# Seconds of faults; every kind comes at least once, however long that takes.
 CHAOS ?= 60
 check-chaos: inject-build $(BUILD)/rusd_waldump
 	@test/run-tap $(if $(V),-v) -t 3600 "test/cluster/chaos.py --server $(INJECT_SERVER) --waldump $(BUILD)/rusd_waldump --seconds $(CHAOS) $(seed)"
 check-chaos-long:
-	+@$(MAKE) --no-print-directory check-chaos CHAOS=600
+	+@$(MAKE) --no-print-directory check-chaos CHAOS=1800
 .PHONY: check-chaos check-chaos-long
+CHECK_TARGETS += check-chaos
 CHECK_LONG_TARGETS += check-chaos-long
+CHECK_LONG_BESIDE += check-chaos-long check-crash-long
 
 # The checkers of histories that chaos.py believes.
 check-histories:

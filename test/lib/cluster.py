@@ -9,8 +9,11 @@ statement ends.
 
 test/lib/cluster.py
 """
+import collections
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 
 from node import Client, Failure, Node, check, free_ports, wait_until
@@ -18,6 +21,18 @@ from router import Router
 
 HEARTBEAT_MS = 50
 ELECTION_MS = 500               # of every cluster here: short, so that a fault longer than that is short too
+
+
+def own_waits():
+    """{place in the kernel: number of this process's threads that wait there}"""
+    waits = collections.Counter()
+    for thread in os.listdir("/proc/self/task"):
+        try:
+            with open("/proc/self/task/%s/wchan" % thread) as f:
+                waits[f.read()] += 1
+        except OSError:
+            pass
+    return dict(waits)
 
 
 class Member(Node):
@@ -141,7 +156,19 @@ class Cluster:
         try:
             wait_until(tried, "a write through every member succeeds", limit, every=0.1)
         except Failure as failure:
-            raise Failure("%s (missing: %s)" % (failure, "; ".join("%s: %s" % (n, last.get(n)) for n in missing))) from None
+            raise Failure("%s (missing: %s)\nfrom a process of its own: %s\nthreads here wait in: %s" % (
+                failure, "; ".join("%s: %s" % (n, last.get(n)) for n in missing), self.from_outside(), own_waits())) from None
+
+    def from_outside(self):
+        """What a fresh process is told that writes through each member: so it is known whether the servers fail, or this process."""
+        code = ("import sys; sys.path[:0] = %r\nfrom node import Client, error_of\nfor name, endpoint in %r:\n"
+                "    print(name, error_of(Client(endpoint).put, b'outside', b'1', timeout=10) or 'written', end='; ')")
+        try:
+            run = subprocess.run([sys.executable, "-c", code % (sys.path[:3], [(n, m.endpoint) for n, m in self.members.items()])],
+                                 capture_output=True, text=True, timeout=120)
+        except subprocess.TimeoutExpired:
+            return "nothing for two minutes"
+        return run.stdout + run.stderr
 
     def hashes_agree(self, limit):
         """HashKV of every member at the newest revision is the same; returns (hash, revision)."""

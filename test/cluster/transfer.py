@@ -10,17 +10,20 @@ import json
 import os
 import random
 import signal
+import socket
+import struct
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from cluster import Cluster                                                     # noqa: E402
-from node import Client, Tap, alive, check, error_of, title_of, wait_until      # noqa: E402
+from node import Client, Node, Tap, alive, check, error_of, title_of, wait_until      # noqa: E402
 
 # A log of which little is kept, and a rate at which a transfer takes some seconds.
 FLAGS = ["--log-level=info", "--wal-segment-size=1MiB", "--max-request-bytes=100000", "--checkpoint-interval=1s", "--wal-keep-size=0",
          "--page-cache-size=256MiB", "--snapshot-transfer-rate=3MiB"]
 VALUE, VALUES = 60000, 150      # bytes that do not compress: 9 MB
 PAGE = 8192
+PROTOCOL = "2"                  # PEER_PROTOCOL
 BROKEN_AT = 4 << 20             # bytes of a transfer
 
 
@@ -196,12 +199,44 @@ def state_is_compressed(cluster):
     cluster.hashes_agree(30)
 
 
+def who_takes_nothing(program):
+    """Somebody asks for the state and leaves no window for it: the process that would send it sleeps."""
+    def field(name, value):
+        return b"\0" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
+
+    def frame(kind, flags, stream, payload):
+        return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
+
+    with Node(program, FLAGS + ["--snapshot-transfer-rate=0", "--raft-write-timeout=10m"]) as node:
+        client = Client(node.endpoint)
+        for n in range(100):
+            answer = client.put(b"bulk-%d" % n, os.urandom(VALUE))
+        client.close()
+        hello = [(":method", "POST"), (":scheme", "http"), (":authority", "x"), (":path", "/rusd.raft.v1.Link/Snapshot"), ("rusd-protocol", PROTOCOL),
+                 ("rusd-cluster-id", "%x" % answer.header.cluster_id), ("rusd-from", "7"), ("rusd-to", "%x" % answer.header.member_id),
+                 ("rusd-version", ""), ("rusd-peer-urls", ""), ("rusd-log-term", "9"), ("rusd-has", "0.0.0.0")]
+        with socket.create_connection(("127.0.0.1", node.peer)) as s:
+            s.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, struct.pack(">HI", 4, 0)) + frame(1, 4, 1, b"".join(field(*f) for f in hello)))
+            process = wait_until(lambda: [p for p in node.processes() if title_of(p) == "rusd: transfer to 7"], "the state is to be sent")[0]
+            wait_until(lambda: node.logged("sending the state to a member"), "it is begun")
+            looked = []
+
+            def sleeps():
+                with open("/proc/%d/schedstat" % process) as f:
+                    looked.append(f.read().split()[0])
+                return len(looked) > 1 and looked[-1] == looked[-2]
+            wait_until(sleeps, "it uses no processor", every=0.2)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--server", required=True)
     parser.add_argument("--only", default="")
     options = parser.parse_args()
     tap = Tap()
+    hostile = "who takes nothing of a state costs nothing (hostile client of the port for members)"
+    if options.only in hostile:
+        tap.run(hostile, who_takes_nothing, options.server)
     with Cluster(options.server, 3, 1, FLAGS) as cluster:
         cluster.start()
         for name, function in [("a transfer whose connection breaks goes on where it ended", connection_breaks),

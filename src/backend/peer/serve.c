@@ -121,8 +121,9 @@ wait_a_while(const Serve *serve)
 		return false;
 	if (!serve->all && serve->free_ns > now)
 		limit_ms = (int) Min((serve->free_ns - now) / NS_PER_MS + 1, PEER_WIRE_SLEEP_MS);
-	else if (!serve->all && !is_blocked)
+	else if (!serve->all && !is_blocked && net_link_unsent(wire->link) < UNSENT_MAX)
 		limit_ms = 0;
+	/* Else until the other side takes more: by its socket, or by its window. */
 	peer_wire_wait(wire, is_blocked, limit_ms, WAIT_EVENT_TRANSFER_SEND);
 	return !wire->is_lost;
 }

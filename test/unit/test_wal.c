@@ -935,6 +935,40 @@ a_log_is_extended(void **state)
 	f->disk = mine;
 }
 
+/*
+ * A peer that has sent all that there was goes on in the buffers, whatever became of the batch that it read last; within
+ * a batch it cannot.
+ */
+static void
+a_reader_goes_on_behind_what_may_be_overwritten(void **state)
+{
+	Fixture *f = *state;
+	WalReader *reader = NULL;
+	WalRecord record;
+
+	/* Without files: what is not in the buffers is not found. */
+	assert_int_equal(wal_reader_create(f->shm, NULL, f->appender.position, &reader), RUSD_OK);
+	assert_int_equal(append(f, 100), RUSD_OK);
+	assert_int_equal(wal_reader_next(reader, f->appender.position, &record), RUSD_OK);
+	assert_true(wal_reader_is_intact(reader));
+	settle(f);
+	atomic_store(&f->shm->positions->applied_position, f->appender.position);
+	assert_false(wal_reader_is_intact(reader));
+	assert_true(wal_reader_can_go_on(reader));
+
+	assert_int_equal(wal_batch_begin(&f->appender, 2 * wal_record_bytes(100)), RUSD_OK);
+	memset(wal_batch_add(&f->appender, ENTRY_PUT, 2, 1, 100), 2, 100);
+	memset(wal_batch_add(&f->appender, ENTRY_PUT, 3, 1, 100), 3, 100);
+	(void) wal_batch_end(&f->appender, 0, 1);
+	assert_int_equal(wal_reader_next(reader, f->appender.position, &record), RUSD_OK);
+	assert_int_equal(record.header.index, 2);
+	assert_true(wal_reader_can_go_on(reader));
+	settle(f);
+	atomic_store(&f->shm->positions->applied_position, f->appender.position);
+	assert_false(wal_reader_can_go_on(reader));
+	wal_reader_destroy(reader);
+}
+
 int
 main(void)
 {
@@ -949,6 +983,7 @@ main(void)
 		WAL_TEST(void_by_index),
 		WAL_TEST(segments_follow_each_other),
 		WAL_TEST(buffers_wait_for_flush_and_apply),
+		WAL_TEST(a_reader_goes_on_behind_what_may_be_overwritten),
 		WAL_TEST(batch_is_bounded),
 		WAL_TEST(commit_follows_ceiling_and_floor),
 		WAL_TEST(raft_is_woken_where_it_waits),

@@ -62,8 +62,8 @@ advance(PeerEntries *entries, uint64_t limit)
 {
 	Status status;
 
-	/* Where it stands may have been overwritten while nothing was sent. */
-	if (!wal_reader_is_intact(entries->reader))
+	/* Where it stands may have been overwritten while nothing was sent; but as a rule it stands at the end of a batch. */
+	if (!wal_reader_can_go_on(entries->reader))
 	{
 		status = begin_at(entries, wal_reader_position(entries->reader));
 		if (status != RUSD_OK)

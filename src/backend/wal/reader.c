@@ -116,6 +116,13 @@ wal_reader_is_intact(const WalReader *reader)
 		   is_in_buffers(reader, reader->batch_begin);
 }
 
+bool
+wal_reader_can_go_on(const WalReader *reader)
+{
+	return (reader->batch != NULL && reader->record_number == reader->record_count) ||
+		   wal_reader_is_intact(reader);
+}
+
 Status
 wal_reader_next(WalReader *reader, uint64_t limit, WalRecord *record)
 {

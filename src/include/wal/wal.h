@@ -131,6 +131,11 @@ extern Status wal_reader_next(WalReader *reader, uint64_t limit, WalRecord *reco
  */
 extern bool wal_reader_is_intact(const WalReader *reader);
 /*
+ * Peers, before a call of wal_reader_next: is there what it will go on from?  It is, too, where what it has given last was the end of a batch: the next
+ * one is looked for wherever it lies by then.  False: as above.
+ */
+extern bool wal_reader_can_go_on(const WalReader *reader);
+/*
  * A position from which on the entry of that index, as it holds at any later position of the log, can be read: the first batch of a segment.
  * RUSD_NOT_FOUND: the log does not hold it any more.  RUSD_IO, RUSD_NO_MEMORY.  Peers.
  */

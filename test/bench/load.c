@@ -94,6 +94,8 @@ static uint64_t random_state = 88172645463325252u;
 static uint64_t answer_bytes;
 static uint32_t answer_crc;
 static char complaint[128]; /* the last one */
+static char last_status[8];
+static uint32_t last_error; /* HTTP/2's */
 static bool answers_differ;
 static SSL_CTX *tls; /* NULL: plain text */
 static int port;
@@ -266,6 +268,9 @@ take_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t 
 		snprintf(complaint, sizeof(complaint), "%.*s", (int) value_length, (const char *) value);
 	if (name_length != strlen(wanted) || memcmp(name, wanted, name_length) != 0)
 		return 0;
+	if (mode != MODE_FILE && (value_length != 1 || *value != '0'))
+		snprintf(last_status, sizeof(last_status), "%.*s", (int) value_length,
+				 (const char *) value);
 	call = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
 	if (call != NULL)
 		call->good = mode == MODE_FILE ? value_length == 3 && memcmp(value, "200", 3) == 0
@@ -301,7 +306,10 @@ take_close(nghttp2_session *session, int32_t stream, uint32_t error, void *user)
 	/* A get that found nothing would be cheap and wrong. */
 	if (error != 0 || !call->good ||
 		((mode == MODE_GET || mode == MODE_CONNECT) && call->received < value_bytes))
+	{
 		failed++;
+		last_error = error;
+	}
 	if (mode == MODE_SLOW)
 	{
 		answers_differ |=
@@ -647,7 +655,8 @@ report(double seconds)
 		printf(" bytes=%" PRIu64 " crc=%08x same=%d", answer_bytes, answer_crc, !answers_differ);
 	putchar('\n');
 	if (failed > 0)
-		fprintf(stderr, "load: %" PRIu64 " calls failed, the last one: %s\n", failed, complaint);
+		fprintf(stderr, "load: %" PRIu64 " calls failed, the last one: %s %s (HTTP/2: %u)\n",
+				failed, last_status, complaint, last_error);
 }
 
 static Mode

@@ -12,6 +12,8 @@ import shutil
 import signal
 import sys
 
+import grpc
+
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from node import Client, Node, Tap, check, error_of, wait_until                          # noqa: E402
 
@@ -209,6 +211,32 @@ def followers_are_removed(program):
         client.close()
 
 
+def removed_through_itself(program):
+    """CLUSTER-33, CLUSTER-34: a follower that is asked for its own removal answers.  It is then told nothing any more, and what it has
+    under way fails when it stops."""
+    with Three(program) as three:
+        place = (three.leader() + 1) % 3
+        goes = three.nodes[place]
+        put_until(goes, b"k", b"v")
+        client = Client(goes.endpoint)
+        remove = client.message("MemberRemoveRequest", ID=three.ids[place])
+
+        def answer():
+            try:
+                return client.call("Cluster/MemberRemove", remove, SOON)
+            except grpc.RpcError as error:
+                check(error.details() == "etcdserver: unhealthy cluster", "%s" % error)
+        left = wait_until(answer, "members have been connected for long enough").members
+        check(sorted(m.ID for m in left) == sorted(i for i in three.ids if i != three.ids[place]), "listed: %s" % left)
+        put = client.begin("KV/Put", client.message("PutRequest", key=b"k", value=b"lost"), SOON)
+        check(goes.wait(SOON) == 0, "it ended with status %s" % goes.process.returncode)
+        told = put.exception()
+        # "server stopped", or a word of the client's own, if the connection was gone before.
+        check(told is not None and told.code() == grpc.StatusCode.UNAVAILABLE and "timed out" not in told.details(), "what it had under way: %s" % told)
+        client.close()
+        put_until(three.nodes[(place + 1) % 3], b"k", b"still")
+
+
 class Founder(Joiner):
     """One of those that a cluster begins with."""
 
@@ -331,6 +359,7 @@ def main():
     tap.run("leader_is_removed", leader_is_removed, program)
     tap.run("dead_member_is_replaced", dead_member_is_replaced, program)
     tap.run("followers_are_removed", followers_are_removed, program)
+    tap.run("removed_through_itself", removed_through_itself, program)
     tap.run("lost_data_do_not_found_anew", lost_data_do_not_found_anew, program)
     tap.end()
 

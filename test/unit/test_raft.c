@@ -761,6 +761,41 @@ a_change_is_in_use_when_it_is_committed(void **state)
 	assert_int_equal(step(&world, add)->propose_status, RUSD_INVALID);
 }
 
+/* B is needed for nothing: A's answer commits the removal. */
+static void
+who_is_removed_is_told_that_it_is(void **state)
+{
+	World world = {0};
+	RaftEvent remove = {.kind = RAFT_PROPOSE,
+						.changes[0] = {.kind = CHANGE_REMOVE, .member_id = B},
+						.change_count = 1};
+	const RaftMessage *message;
+
+	(void) state;
+	lead_three(&world);
+	receive(&world,
+			(RaftMessage){.kind = MESSAGE_APPEND_ANSWER, .from = A, .term = 4, .index = 11});
+	receive(&world,
+			(RaftMessage){.kind = MESSAGE_APPEND_ANSWER, .from = B, .term = 4, .index = 11});
+	assert_int_equal(step(&world, remove)->propose_status, RUSD_OK);
+	step(&world, APPENDED(12, 7000));
+	step(&world, (RaftEvent){.kind = RAFT_TURN});
+	assert_int_equal(said(&world, MESSAGE_APPEND, B)->commit_index, 11);
+	step(&world, FLUSHED(7000));
+	receive(&world,
+			(RaftMessage){.kind = MESSAGE_APPEND_ANSWER, .from = A, .term = 4, .index = 12});
+	assert_int_equal(world.raft.configuration.member_count, 2);
+	message = said(&world, MESSAGE_APPEND, B);
+	assert_non_null(message);
+	assert_int_equal(message->commit_index, 12);
+	assert_int_equal(message->last_index, 12);
+	assert_int_equal(message->depends_on, 0);
+	step(&world, TICK);
+	step(&world, (RaftEvent){.kind = RAFT_TURN});
+	assert_null(said(&world, MESSAGE_HEARTBEAT, B));
+	assert_null(said(&world, MESSAGE_APPEND, B));
+}
+
 static void
 the_same_events_give_the_same_state(void **state)
 {
@@ -804,6 +839,7 @@ main(void)
 		cmocka_unit_test(a_member_that_lost_its_log_is_told_from_an_old_answer),
 		cmocka_unit_test(a_member_that_refuses_what_it_had_has_lost_its_log),
 		cmocka_unit_test(a_change_is_in_use_when_it_is_committed),
+		cmocka_unit_test(who_is_removed_is_told_that_it_is),
 		cmocka_unit_test(the_same_events_give_the_same_state),
 	};
 

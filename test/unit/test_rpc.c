@@ -440,6 +440,30 @@ test_time_limits(void **state)
 	assert_int_equal(rpc_next_due(rpc), UINT64_MAX);
 }
 
+/* CLUSTER-33: what is in raft, and what waits for a leader. */
+static void
+test_removed(void **state)
+{
+	Client *calls[3] = {begin_put("a", 1)};
+
+	(void) state;
+	control.leader_id = 0;
+	control.reads_are_local = 0;
+	set_control();
+	calls[1] = begin_put("b", 1);
+	calls[2] = begin_range("a", "", false);
+	turn();
+	for (size_t i = 0; i < lengthof(calls); i++)
+		assert_false(calls[i]->answered);
+	rpc_stop(rpc);
+	for (size_t i = 0; i < lengthof(calls); i++)
+		expect_failure(calls[i], RUSD_STOPPED);
+	assert_int_equal(rpc_next_due(rpc), UINT64_MAX);
+	assert_int_equal(serve(), 1);
+	turn();
+	assert_int_equal(rpc->writer.outstanding, 0);
+}
+
 /* What was not appended is proposed anew, as another one; its time is that of the call. */
 static void
 test_not_appended(void **state)
@@ -755,6 +779,7 @@ main(void)
 		TEST(test_health),
 		TEST(test_refusals),
 		TEST(test_time_limits),
+		TEST(test_removed),
 		TEST(test_not_appended),
 		TEST(test_full_ring),
 		TEST(test_many_at_once),

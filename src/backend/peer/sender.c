@@ -365,7 +365,15 @@ run_link(Sender *sender)
 					   WAIT_EVENT_PEER_SEND);
 	}
 	if (stop_requested)
+	{
+		/* The last word to a member that was removed (CLUSTER-34). */
+		if (sender->is_open && !wire->is_lost)
+		{
+			take_messages(sender);
+			(void) peer_wire_flush(wire);
+		}
 		return;
+	}
 	if (sender->is_open)
 		log_warn("lost the connection to a member", LOG_ID("remote-peer-id", sender->to),
 				 LOG_TEXT("link", sender->kind == LINK_CONTROL ? "control" : "entries"),

@@ -541,6 +541,7 @@ leave_cluster(void)
 	if (node.removed)
 		return;
 	node.removed = true;
+	atomic_store(&node.shm->requests->member_removed, 1);
 	node.leave_at_ns = clock_os.monotonic_ns(&clock_os) + NS_PER_S;
 	log_warn("this member was removed from its cluster: the node stops; its data directory is of "
 			 "no use any more",

@@ -211,6 +211,18 @@ raft_send_appends(Raft *raft, RaftUpdate *update)
 	}
 }
 
+/* CLUSTER-34: it may have been asked for its own removal; there is no other word to it after this one. */
+void
+raft_send_last(Raft *raft, uint64_t member_id, RaftUpdate *update)
+{
+	RaftProgress *progress = raft_progress_of(raft, member_id);
+
+	if (progress != NULL && member_id != raft->member_id && !progress->has_lost_log &&
+		progress->next >= raft->first_index && wants_append(raft, progress) &&
+		update->message_count < RAFT_MESSAGES_MAX - CONFIG_MEMBERS_MAX)
+		send_append(raft, progress, update);
+}
+
 static bool
 wants_append(const Raft *raft, const RaftProgress *progress)
 {

@@ -162,6 +162,8 @@ raft_use_committed_changes(Raft *raft, RaftUpdate *update)
 
 		if (raft_configuration_change(&next, &raft->changes[0]) == RUSD_OK)
 		{
+			if (raft->role == ROLE_LEADER && raft->changes[0].kind == CHANGE_REMOVE)
+				raft_send_last(raft, raft->changes[0].member_id, update);
 			raft_use_configuration(raft, &next);
 			changed = true;
 		}

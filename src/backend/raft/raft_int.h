@@ -90,6 +90,8 @@ extern void raft_receive_heartbeat_answer(Raft *raft, const RaftMessage *message
 extern void raft_snapshot_sent(Raft *raft, const RaftEvent *event);
 extern void raft_send_appends(Raft *raft, RaftUpdate *update);
 extern void raft_send_heartbeats(Raft *raft, RaftUpdate *update);
+/* To a member that is about to be none: what is committed, its own removal. */
+extern void raft_send_last(Raft *raft, uint64_t member_id, RaftUpdate *update);
 extern void raft_leader_tick(Raft *raft, RaftUpdate *update);
 extern Status raft_transfer(Raft *raft, uint64_t member, RaftUpdate *update);
 extern void raft_progress_reset(Raft *raft, RaftProgress *progress, uint64_t id);

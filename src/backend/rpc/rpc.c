@@ -267,6 +267,18 @@ call_timeout_status(const RpcCall *call)
 
 /* ---- the turn ---- */
 
+static void
+end_waiting(RpcCall *call, Status status)
+{
+	if (call->http != NULL)
+	{
+		http_timeout(call);
+		return;
+	}
+	call_fail(call, status);
+	propose_abandon(call);
+}
+
 /* T_req: the oldest calls first. */
 static void
 end_overdue(Rpc *rpc)
@@ -280,13 +292,21 @@ end_overdue(Rpc *rpc)
 		newer = call->newer;
 		if (!call->bounded || call->answered || call->list == LIST_NONE)
 			continue;
-		if (call->http != NULL)
-		{
-			http_timeout(call);
-			continue;
-		}
-		call_fail(call, call_timeout_status(call));
-		propose_abandon(call);
+		end_waiting(call, call_timeout_status(call));
+	}
+}
+
+void
+rpc_stop(Rpc *rpc)
+{
+	RpcCall *newer;
+
+	for (RpcCall *call = rpc->oldest; call != NULL; call = newer)
+	{
+		newer = call->newer;
+		if (!call->answered &&
+			(call->list == LIST_RETRY || call->list == LIST_PUT || call->list == LIST_REPLY))
+			end_waiting(call, RUSD_STOPPED);
 	}
 }
 

@@ -405,6 +405,8 @@ drain(Session *session, uint64_t now_ns)
 		UINT64_C(5000) * NS_PER_MS + 2 * (uint64_t) config.election_timeout * NS_PER_MS;
 	bool idle = net_session_streams(session->net) == 0 && !rpc_is_busy(session->rpc);
 
+	if (atomic_load_explicit(&my_shm->requests->member_removed, memory_order_relaxed) != 0)
+		rpc_stop(session->rpc);
 	if (session->drain_began_ns == 0)
 	{
 		session->drain_began_ns = now_ns;

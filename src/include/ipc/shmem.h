@@ -374,7 +374,7 @@ typedef struct ShmRequests
 	/* applier: slot << 32 | generation of a backend that holds pages which others want and does not
 	 * let go of them, 0: none.  The postmaster kills it. */
 	cache_aligned _Atomic uint64_t backend_to_kill;
-	/* applier: 1: this member was removed from its cluster; the postmaster, which is told, ends the node */
+	/* 1: this member was removed from its cluster.  applier, and the postmaster, which is told, or told by other members, and ends the node */
 	_Atomic uint32_t member_removed;
 	/* applier: generation that the files of the node should have.  Above that of the last checkpoint:
 	 * the next one takes its pages from incoming/ (pagecache/checkpoint.h) */

@@ -34,6 +34,11 @@ extern uint64_t rpc_next_due(const Rpc *rpc);
 /* True while the backend has something that must not be cut (requests in flight). */
 extern bool rpc_is_busy(const Rpc *rpc);
 
+/*
+ * CLUSTER-33: what waits for anybody else fails with RUSD_STOPPED; for this member was removed, stops, and is not answered any more.
+ */
+extern void rpc_stop(Rpc *rpc);
+
 /* "etcdserverpb.KV" etc: what the server answers to a path that it does not know; NULL if it is known.  ERR-9. */
 extern const char *rpc_unknown_method(void *arg, const char *path, char *buffer, size_t size);
 

@@ -532,6 +532,31 @@ def strangers_keep_no_member_out(cluster):
     write_until(away, b"strangers", b"2")
 
 
+def limits_of_requests_differ(cluster):
+    """--max-request-bytes is about the requests of a member's own clients: while it is raised member by member, the others' go on."""
+    raised, other, last = members_of(cluster)
+    before = [list(m.flags) for m in members_of(cluster)]
+    for m in (raised, other):
+        m.stop()
+        m.flags = m.flags + ["--max-request-bytes=3500000"]
+        start(cluster, m)
+    for n, member in enumerate((raised, last)):     # entries of a leader with the new limit, then proposals to one with the old
+        leader = leader_of(cluster)
+        if leader is not member:
+            client = connect(leader)
+            wait_until(lambda: error_of(client.call, "Maintenance/MoveLeader", client.message("MoveLeaderRequest", targetID=member.status().header.member_id)) is None,
+                       "the leadership is moved")
+            client.close()
+        write_until(raised, b"large-%d" % n, bytes([65 + n]) * 3000000)
+        write_until(last, b"small-%d" % n, b"1")
+        client = connect(last)
+        check(len(client.range(b"large-%d" % n).kvs[0].value) == 3000000, "what is read by the member with the smaller limit")
+        client.close()
+    cluster.hashes_agree(30)
+    for m, flags in zip(members_of(cluster), before):
+        m.flags = flags
+
+
 def stranger_is_refused(cluster):
     """A member whose certificate is of another authority is refused by the others, and says why it gets nowhere."""
     with tempfile.TemporaryDirectory(prefix="rusd-certs.") as directory:
@@ -604,6 +629,7 @@ def main():
                     ("a member returns to a log that still has all", absent_and_returning),
                     ("a member of another cluster is refused (BOOT-22)", other_cluster_is_refused),
                     ("who does not say who it is goes (hostile client of the port for members)", who_is_no_member_goes),
+                    ("a member that takes smaller requests follows", limits_of_requests_differ),
                     ("strangers keep no member out (hostile client of the port for members)", strangers_keep_no_member_out),
                     ("a member with a certificate of others is refused", stranger_is_refused),
                     ("a member without a quorum", without_quorum)]

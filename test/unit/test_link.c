@@ -595,6 +595,7 @@ a_message_that_is_too_long_ends_the_connection(void **state)
 	talk(&near, &far);
 	assert_int_equal(far.messages, 1);
 	assert_int_equal(far.code, -2);
+	assert_string_equal(far.why, "a message of 1001 bytes");
 	net_link_destroy(near.link);
 	net_link_destroy(far.link);
 }

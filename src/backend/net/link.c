@@ -385,9 +385,16 @@ begin_message(NetLink *link)
 
 	link->message_length = grpc_prefix_length(link->prefix);
 	link->message_have = 0;
-	if (link->prefix[0] != 0 || link->message_length == 0 ||
-		link->message_length > link->message_max)
+	if (link->prefix[0] != 0 || link->message_length == 0)
 		return false;
+	if (link->message_length > link->message_max)
+	{
+		char text[64];
+
+		snprintf(text, sizeof(text), "a message of %" PRIu32 " bytes", link->message_length);
+		end_link(link, NET_LINK_TOO_LONG, text);
+		return false;
+	}
 	if (link->message_length <= link->message_capacity)
 		return true;
 	grown = realloc(link->message, link->message_length);

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "consensus/consensus.h"
 #include "ipc/ring.h"
 #include "peer/peer.h"
 #include "peer_int.h"
@@ -68,10 +69,9 @@ peer_accept_main(const Connection *connection)
 		_exit(0);
 	if (!speaks_http2(&acceptor.wire.stream))
 		session_main(connection, &acceptor.wire.stream);
-	if (net_link_listen(
-			&handlers,
-			peer_frame_max((uint32_t) Min(config.max_request_bytes + 512 * 1024, INT32_MAX)),
-			&acceptor.wire.link) != RUSD_OK)
+	/* What the log can take, whatever requests this member takes itself: entries are of the cluster. */
+	if (net_link_listen(&handlers, peer_frame_max(consensus_request_max(&my_shm->layout)),
+						&acceptor.wire.link) != RUSD_OK)
 		_exit(1);
 	proposal_writer_init(&acceptor.writer, my_shm, my_slot);
 	run(&acceptor);
@@ -231,9 +231,14 @@ on_message(void *arg, const uint8_t *data, size_t length)
 static void
 on_end(void *arg, int grpc_code, const char *text)
 {
-	(void) grpc_code;
-	(void) text;
-	((Acceptor *) arg)->has_ended = true;
+	Acceptor *acceptor = arg;
+
+	acceptor->has_ended = true;
+	if (acceptor->is_accepted && grpc_code == NET_LINK_TOO_LONG)
+		log_error("another member's entries are longer than the log segments of this one have room "
+				  "for: it needs the "
+				  "others' --wal-segment-size, in a new data directory",
+				  LOG_ID("remote-peer-id", acceptor->hello.from), LOG_TEXT("error", text));
 }
 
 /* A member that says nothing for so long is not there: it pings more often.  Who is no member yet has to become one, however much it says. */

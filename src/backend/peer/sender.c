@@ -23,6 +23,8 @@
 #define UNSENT_MAX (4 * 1024 * 1024)
 #define RETRY_FIRST_MS 20
 #define RETRY_MAX_MS 1000
+/* A connection that has lasted so long was good. */
+#define GOOD_NS (UINT64_C(200) * NS_PER_MS)
 #define URLS_POLL_MS 20
 /* Nothing comes. */
 #define MESSAGE_MAX 4096
@@ -226,7 +228,6 @@ on_open(void *arg, const char *path, const NetLinkField *fields, uint32_t count)
 	(void) fields;
 	(void) count;
 	sender->is_open = true;
-	sender->retry_ms = RETRY_FIRST_MS;
 	sender->told[0] = '\0';
 	atomic_store_explicit(&my_area->link_up_ns, clock_os.monotonic_ns(&clock_os),
 						  memory_order_relaxed);
@@ -338,6 +339,14 @@ leave(Sender *sender)
 	stream_shutdown(&sender->wire.stream);
 }
 
+static bool
+has_lasted(void)
+{
+	return clock_os.monotonic_ns(&clock_os) -
+			   atomic_load_explicit(&my_area->link_up_ns, memory_order_relaxed) >=
+		   GOOD_NS;
+}
+
 static void
 run_link(Sender *sender)
 {
@@ -381,6 +390,8 @@ run_link(Sender *sender)
 	else
 		tell_failure(sender, sender->has_ended ? sender->reason : "closed before it was accepted");
 	peer_wire_close(wire);
+	if (sender->is_open && has_lasted())
+		sender->retry_ms = RETRY_FIRST_MS;
 	pause_for(sender, sender->retry_ms);
 	sender->retry_ms = Min(sender->retry_ms * 2, RETRY_MAX_MS);
 }

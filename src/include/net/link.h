@@ -21,6 +21,8 @@ typedef struct NetLinkField
 } NetLinkField;
 
 #define NET_LINK_FIELDS_MAX 16
+/* Code of on_end: a message of the other side was longer than message_max (RESOURCE_EXHAUSTED of gRPC). */
+#define NET_LINK_TOO_LONG 8
 
 typedef struct NetLinkHandlers
 {

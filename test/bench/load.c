@@ -264,7 +264,7 @@ take_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t 
 
 	(void) flags;
 	(void) user;
-	if (name_length == 12 && memcmp(name, "grpc-message", 12) == 0)
+	if (name_length == 12 && value_length > 0 && memcmp(name, "grpc-message", 12) == 0)
 		snprintf(complaint, sizeof(complaint), "%.*s", (int) value_length, (const char *) value);
 	if (name_length != strlen(wanted) || memcmp(name, wanted, name_length) != 0)
 		return 0;

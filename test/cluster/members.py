@@ -470,6 +470,27 @@ def long_absent(program):
         cluster.hashes_agree(30)
 
 
+def applier_of_leader_lags(program):
+    """RAFT-40 is the matter of the member that is asked: what comes through a follower is not refused for what the leader has not applied."""
+    with Cluster(program, 3, None, QUIET + ["--leader-stall-timeout=10m"]) as cluster:
+        cluster.start()
+        leader = leader_of(cluster)
+        behind, beside = connect(leader), connect(followers_of(cluster)[0])
+        pid, = leader.of_kind("applier")
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            for first in range(0, 5200, 200):
+                for call in [beside.begin("KV/Put", beside.message("PutRequest", key=b"lag-%d" % n, value=b"x")) for n in range(first, first + 200)]:
+                    call.result()
+            problem = error_of(behind.put, b"lag", b"x")
+            check(problem == ("UNKNOWN", "etcdserver: too many requests"), "a put through the leader: %s" % (problem,))
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        close([behind, beside])
+        write_until(leader, b"lag", b"over")
+        cluster.hashes_agree(30)
+
+
 def late_hello(program):
     """BOOT-21: what a member says of its log while that is empty is read by another one when that knows it as started: it is not
     taken for one that has come back without its data."""
@@ -643,6 +664,7 @@ def main():
                     tap.run(name, function, cluster)
     for name, function in [("a member returns to a log that does not hold what it needs", long_absent),
                            ("links are made anew before a certificate ends", certificates_are_renewed),
+                           ("a leader is far behind with applying (RAFT-40)", applier_of_leader_lags),
                            ("a hello that comes late", late_hello)]:
         if options.only in name:
             tap.run(name, function, options.server)

@@ -64,26 +64,22 @@ frees_space(const ProposalPiece *piece)
 	return (piece->flags & PROPOSAL_FREES_SPACE) && (kinds[piece->kind] & KIND_MAY_FREE);
 }
 
-Status
-judge_proposal(Consensus *consensus, const ProposalPiece *piece, uint64_t *pages)
+/* What needs neither index nor room, and what is no good wherever it comes from; RUSD_END: the rest, which is to be looked at. */
+static Status
+judge_kind(const Consensus *consensus, const ProposalPiece *piece)
 {
-	const Shm *shm = consensus->shm;
-	const Raft *raft = &consensus->raft;
-
 	if (consensus->draining)
 		return RUSD_STOPPED;
 	if (piece->total_length > consensus->options.request_max)
 		return RUSD_REQUEST_TOO_LARGE;
-	*pages = 0;
-	if (judge_kind_is_local(piece->kind) || (kinds[piece->kind] & KIND_OWN))
-		return RUSD_OK;
-	/* RAFT-40 */
-	if (raft->commit_index > raft->applied_index + APPLY_LAG_MAX)
-		return RUSD_TOO_MANY_REQUESTS;
-	/* Who leads looks at its own disk and cache. */
-	if (raft->role != ROLE_LEADER)
-		return RUSD_OK;
-	if (shm_disk_is_full(shm) && !frees_space(piece))
+	return judge_kind_is_local(piece->kind) || (kinds[piece->kind] & KIND_OWN) ? RUSD_OK : RUSD_END;
+}
+
+/* Who leads looks at its own disk and cache. */
+static Status
+judge_room(Consensus *consensus, const ProposalPiece *piece, uint64_t *pages)
+{
+	if (shm_disk_is_full(consensus->shm) && !frees_space(piece))
 		return RUSD_NOSPACE;
 	/* A backend's word for it, but no less than its bytes will take, and paths to them. */
 	*pages = Max(piece->frames_needed, PATH_PAGES + piece->total_length / SHM_FRAME_BYTES);
@@ -91,13 +87,32 @@ judge_proposal(Consensus *consensus, const ProposalPiece *piece, uint64_t *pages
 }
 
 Status
+judge_proposal(Consensus *consensus, const ProposalPiece *piece, uint64_t *pages)
+{
+	const Raft *raft = &consensus->raft;
+	Status status = judge_kind(consensus, piece);
+
+	*pages = 0;
+	if (status != RUSD_END)
+		return status;
+	/* RAFT-40 */
+	if (raft->commit_index > raft->applied_index + APPLY_LAG_MAX)
+		return RUSD_TOO_MANY_REQUESTS;
+	return raft->role == ROLE_LEADER ? judge_room(consensus, piece, pages) : RUSD_OK;
+}
+
+/* RAFT-40 was the matter of the member that has sent it.  Where this one lags, the log fills up, and messages with proposals wait. */
+Status
 judge_forwarded(Consensus *consensus, const ProposalPiece *piece, uint64_t *pages)
 {
 	uint8_t kind = piece->kind < ENTRY_KIND_END ? kinds[piece->kind] : 0;
+	Status status;
 
+	*pages = 0;
 	if ((kind & (KIND_ALLOWED | KIND_OWN)) == 0 || (kind & KIND_LOCAL) != 0)
 		return RUSD_INVALID;
-	return judge_proposal(consensus, piece, pages);
+	status = judge_kind(consensus, piece);
+	return status == RUSD_END ? judge_room(consensus, piece, pages) : status;
 }
 
 /*

@@ -24,6 +24,7 @@ check-processes: $(BUILD)/rusd $(BUILD)/rusd_waldump $(BUILD)/rusdctl
 		"test/cluster/full_cache.py --server $(BUILD)/rusd" "test/cluster/large_answer.py --server $(BUILD)/rusd" \
 		"test/cluster/large_requests.py --server $(BUILD)/rusd" \
 		"test/cluster/unix.py --server $(BUILD)/rusd --ctl $(BUILD)/rusdctl" "test/cluster/membership.py --server $(BUILD)/rusd" \
+		"test/cluster/growing.py --server $(BUILD)/rusd" \
 		"test/cluster/operators.py --server $(BUILD)/rusd --ctl $(BUILD)/rusdctl" "test/cluster/discovery.py --server $(BUILD)/rusd" \
 		"test/cluster/waldump.py --server $(BUILD)/rusd --waldump $(BUILD)/rusd_waldump"
 

@@ -482,6 +482,30 @@ raft_is_woken_where_it_waits(void **state)
 	assert_int_equal(atomic_load(&raft->word), 1);
 }
 
+/* Not for what the answers of others have committed before. */
+static void
+applier_is_woken_for_news(void **state)
+{
+	Fixture *f = *state;
+	Latch *applier = &f->shm->latches[PROC_APPLIER];
+	uint64_t first;
+
+	assert_int_equal(append(f, 100), RUSD_OK);
+	first = f->appender.position;
+	settle(f);
+	atomic_store(&f->shm->positions->committed_by_peers, first);
+	assert_int_equal(append(f, 100), RUSD_OK);
+	publish(f, first, first);
+	atomic_store(&applier->word, 0);
+	settle(f);
+	assert_int_equal(atomic_load(&f->shm->positions->committed_by_flush), first);
+	assert_int_equal(atomic_load(&applier->word), 0);
+	publish(f, f->appender.position, first);
+	settle(f);
+	assert_int_equal(atomic_load(&f->shm->positions->committed_by_flush), f->appender.position);
+	assert_int_equal(atomic_load(&applier->word), 1);
+}
+
 /* A sync fails: nothing is published, and the writer says so. */
 static void
 failed_sync_stops(void **state)
@@ -987,6 +1011,7 @@ main(void)
 		WAL_TEST(batch_is_bounded),
 		WAL_TEST(commit_follows_ceiling_and_floor),
 		WAL_TEST(raft_is_woken_where_it_waits),
+		WAL_TEST(applier_is_woken_for_news),
 		WAL_TEST(failed_sync_stops),
 		WAL_TEST(disk_full),
 		WAL_TEST(spare_is_given_up),

@@ -288,10 +288,14 @@ publish_commit(WalWriter *writer)
 	if (known && floor != 0 && (writer->flushed >= floor || FAULT(published_below_floor)) &&
 		Min(writer->flushed, ceiling) > writer->committed)
 	{
+		/* What the others' answers have committed before is no news: raft has woken the applier. */
+		bool is_news = Min(writer->flushed, ceiling) > positions_committed(positions);
+
 		writer->committed = Min(writer->flushed, ceiling);
 		atomic_store_explicit(&positions->committed_by_flush, writer->committed,
 							  memory_order_release);
-		latch_set(&shm->latches[PROC_APPLIER]);
+		if (is_news)
+			latch_set(&shm->latches[PROC_APPLIER]);
 	}
 	if (wanted != 0 && writer->flushed >= wanted)
 		latch_set(&shm->latches[PROC_RAFT]);

@@ -1531,6 +1531,39 @@ random_messages_disturb_nobody(void **state)
 	end_net(net);
 }
 
+/* Each of them is sound, and the last election would be held in the last term. */
+static void
+terms_do_not_leap(void **state)
+{
+	static const RaftMessageKind kinds[] = {MESSAGE_VOTE, MESSAGE_VOTE_ANSWER, MESSAGE_HEARTBEAT,
+											MESSAGE_APPEND_ANSWER};
+	Net *net = begin_ready();
+	Node *leads = leader(net);
+	uint64_t term = control(leads).term;
+	PeerMessage message = {.kind = PEER_RAFT};
+
+	(void) state;
+	message.raft.to = leads->id;
+	for (size_t i = 0; i < lengthof(kinds); i++)
+	{
+		message.raft.kind = kinds[i];
+		message.raft.from = i % 2 == 0 ? 99 : follower(net)->id;
+		message.raft.term = (UINT64_C(1) << 62) - 2;
+		put_parcel(leads, &message);
+	}
+	settle(net);
+	assert_int_equal(control(leads).term, term);
+	assert_int_equal(control(leads).role, ROLE_LEADER);
+	/* It was away for a thousand elections. */
+	message.raft.kind = MESSAGE_VOTE_ANSWER;
+	message.raft.from = follower(net)->id;
+	message.raft.term = term + 1000;
+	put_parcel(leads, &message);
+	settle(net);
+	assert_true(control(leads).term >= term + 1000);
+	end_net(net);
+}
+
 int
 main(void)
 {
@@ -1558,6 +1591,7 @@ main(void)
 		cmocka_unit_test(a_state_takes_the_place_of_the_log),
 		cmocka_unit_test(what_makes_no_sense_is_seen),
 		cmocka_unit_test(random_messages_disturb_nobody),
+		cmocka_unit_test(terms_do_not_leap),
 	};
 
 	alarm(120);

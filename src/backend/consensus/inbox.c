@@ -16,9 +16,15 @@
 #include "consensus_int.h"
 #include "raft/change.h"
 #include "utils/log.h"
+#include "wal/recovery.h"
 
 /* So that a flood does not keep a turn from ending. */
 #define MESSAGES_PER_TURN 4096
+/*
+ * No member is so many elections behind; but one message with the last term that there is would leave none to elect a leader
+ * in, for ever.
+ */
+#define TERM_LEAP_MAX (UINT64_C(1) << 24)
 
 /* Entries that are taken together: the first of those that are left. */
 typedef struct Part
@@ -30,6 +36,7 @@ typedef struct Part
 	const WalRecordHeader *change; /* NULL: none among them */
 } Part;
 
+static bool leaps(const Consensus *consensus, const PeerMessage *message);
 static bool take(Consensus *consensus, const PeerMessage *message);
 static bool take_append(Consensus *consensus, const PeerMessage *message);
 static Part cut_part(const Consensus *consensus, const uint8_t *at, const uint8_t *end);
@@ -59,9 +66,21 @@ inbox_drain(Consensus *consensus)
 		consensus->did_something = true;
 		if (peer_message_check(message, consensus->raft.member_id) != RUSD_OK)
 			drop(consensus, message, "it makes no sense");
+		else if (leaps(consensus, message))
+			drop(consensus, message, "its term is far beyond this member's");
 		else if (!take(consensus, message))
 			peers->put_back(peers);
 	}
+}
+
+/* Who has nothing yet but what a new cluster begins with learns the term of the others, whatever it is. */
+static bool
+leaps(const Consensus *consensus, const PeerMessage *message)
+{
+	uint64_t own = consensus->raft.hard_state.term;
+
+	return message->kind == PEER_RAFT && own > BOOTSTRAP_TERM &&
+		   message->raft.term > own + TERM_LEAP_MAX;
 }
 
 /* False: its entries do not fit into the log now. */

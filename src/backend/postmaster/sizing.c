@@ -86,9 +86,12 @@ sizing_layout(ShmLayout *layout)
 	{
 		if (on_disk < least)
 		{
-			log_error(
-				"--max-request-bytes is too large for the log segments of this data directory",
-				LOG_UNSIGNED("segment-bytes", on_disk), LOG_UNSIGNED("needed-bytes", least));
+			log_error("--max-request-bytes is too large for the log segments of this data "
+					  "directory; give it "
+					  "at most what is named here, or make the member anew with a larger "
+					  "--wal-segment-size",
+					  LOG_UNSIGNED("segment-bytes", on_disk), LOG_UNSIGNED("needed-bytes", least),
+					  LOG_UNSIGNED("largest-max-request-bytes", on_disk / 4 - 64 * 1024));
 			return false;
 		}
 		log_warn("the size of log segments is that of the existing log",

@@ -355,9 +355,11 @@ class Client:
         import grpc
         import vectors
         self.grpc, self.vectors = grpc, vectors
+        # min_reconnect_backoff is also the time that a connection has to come about.  Who gives up early and begins anew leaves a connection that
+        # the server has to begin with all the same: on a machine with much to do all of them are late then, and it does not end.
         options = [
             ("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1), ("grpc.enable_retries", 0),
-            ("grpc.use_local_subchannel_pool", 1), ("grpc.initial_reconnect_backoff_ms", 20), ("grpc.min_reconnect_backoff_ms", 2000),
+            ("grpc.use_local_subchannel_pool", 1), ("grpc.initial_reconnect_backoff_ms", 20), ("grpc.min_reconnect_backoff_ms", 20000),
             ("grpc.max_reconnect_backoff_ms", 200)]
         if window:
             options += [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", window)]

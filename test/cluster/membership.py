@@ -7,15 +7,17 @@ whose quorum is made again by force.
 test/cluster/membership.py
 """
 import argparse
+import contextlib
 import os
 import shutil
 import signal
+import socket
 import sys
 
 import grpc
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from node import Client, Node, Tap, check, error_of, wait_until                          # noqa: E402
+from node import Client, Node, Tap, check, error_of, free_ports, wait_until                          # noqa: E402
 
 QUIET = ["--log-level=warn"]
 SOON = 30.0
@@ -282,6 +284,27 @@ def lost_data_do_not_found_anew(program):
             node.remove()
 
 
+def founders_do_not_wait_for_each_other(program):
+    """Who founds and asks the others has nothing to tell a founder that asks it, and says so by ending the connection at once."""
+    ports = free_ports(6)
+    with contextlib.ExitStack() as silent:
+        for port in ports[2:]:
+            silent.enter_context(socket.create_server(("127.0.0.1", port)))         # somebody is there, and says nothing
+        names = ["m%d=http://127.0.0.1:%d" % (i, port) for i, port in enumerate(ports[1:])]
+        with Node(program, ["--name=m0", "--initial-cluster=" + ",".join(names)], ports=ports[:2], start=False) as founder:
+            founder.launch()
+
+            def connected():
+                try:
+                    return socket.create_connection(("127.0.0.1", founder.peer))
+                except OSError:
+                    return None
+            with wait_until(connected, "it listens for members") as asker:
+                asker.settimeout(30)
+                check(asker.recv(1) == b"", "it has something to tell")
+            check(not founder.logged("starting a new cluster"), "the connection was kept until the others were asked")
+
+
 def write_fails(client):
     return error_of(client.put, b"no", b"quorum", timeout=1) is not None
 
@@ -361,6 +384,7 @@ def main():
     tap.run("followers_are_removed", followers_are_removed, program)
     tap.run("removed_through_itself", removed_through_itself, program)
     tap.run("lost_data_do_not_found_anew", lost_data_do_not_found_anew, program)
+    tap.run("founders_do_not_wait_for_each_other", founders_do_not_wait_for_each_other, program)
     tap.end()
 
 

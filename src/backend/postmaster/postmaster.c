@@ -96,6 +96,7 @@ static int wait_ms(void);
 static bool accept_is_paused(void);
 static bool may_accept(const ListenSocket *listen_socket);
 static void accept_connections(const ListenSocket *listen_socket);
+static void turn_away(const ListenSocket *listen_socket);
 static void pause_accepting(const char *address, int error);
 static void serve_connection(Connection *connection, const struct sockaddr_storage *address);
 static void refuse_connection(int socket, const char *why);
@@ -288,16 +289,21 @@ static void
 wait_for_events(const sigset_t *while_waiting)
 {
 	struct pollfd polled[LISTEN_MAX];
-	/* Until the node can serve, connections wait in the accept queue (BOOT-25). */
-	int count = node.state == NODE_RUN && !accept_is_paused() ? listen_count : 0;
+	/* Until the node can serve, connections wait in the accept queue (BOOT-25), but those of founders who ask a founder. */
+	bool founds = node.state == NODE_STARTUP &&
+				  atomic_load_explicit(&node.shm->requests->founding, memory_order_acquire) != 0;
+	int count = (node.state == NODE_RUN || founds) && !accept_is_paused() ? listen_count : 0;
 	int timeout_ms = wait_ms();
 	struct timespec timeout = {.tv_sec = timeout_ms / 1000,
 							   .tv_nsec = (long) (timeout_ms % 1000) * 1000000};
 	int ready;
 
 	for (int i = 0; i < count; i++)
-		polled[i] = (struct pollfd){
-			.fd = may_accept(&listen_sockets[i]) ? listen_sockets[i].fd : -1, .events = POLLIN};
+		polled[i] = (struct pollfd){.fd = (founds ? listen_sockets[i].listener == LISTENER_PEER
+												  : may_accept(&listen_sockets[i]))
+											  ? listen_sockets[i].fd
+											  : -1,
+									.events = POLLIN};
 	ready = ppoll(polled, (nfds_t) count, timeout_ms < 0 ? NULL : &timeout, while_waiting);
 	take_signals();
 	reap_children();
@@ -305,11 +311,23 @@ wait_for_events(const sigset_t *while_waiting)
 	kill_named_backend();
 	see_removal();
 	update_links();
-	for (int i = 0; ready > 0 && i < count && node.state == NODE_RUN; i++)
+	for (int i = 0; ready > 0 && i < count; i++)
 	{
-		if (polled[i].revents != 0)
+		if (polled[i].revents != 0 && founds)
+			turn_away(&listen_sockets[i]);
+		else if (polled[i].revents != 0 && node.state == NODE_RUN)
 			accept_connections(&listen_sockets[i]);
 	}
+}
+
+/* Founders that start together would else each wait for the answers of the others, which are as far as they are. */
+static void
+turn_away(const ListenSocket *listen_socket)
+{
+	int socket;
+
+	while ((socket = accept4(listen_socket->fd, NULL, NULL, SOCK_CLOEXEC)) >= 0)
+		close(socket);
 }
 
 static int

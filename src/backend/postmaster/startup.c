@@ -9,6 +9,7 @@
  */
 #include "rusd.h"
 
+#include <signal.h>
 #include <unistd.h>
 
 #include "consensus/publication.h"
@@ -124,6 +125,14 @@ join_cluster(Shm *shm, const InitialCluster *cluster, char *message, size_t mess
 	return node_start(shm, my_fs, &start, message, message_size);
 }
 
+/* The postmaster ends connections of members meanwhile. */
+static void
+tell_founding(Shm *shm, uint32_t founding)
+{
+	atomic_store_explicit(&shm->requests->founding, founding, memory_order_release);
+	(void) kill(getppid(), SIGCHLD);
+}
+
 /*
  * A new cluster of the members of --initial-cluster (BOOT-21).  Each of them makes the same log: ids follow from URLs and
  * token, and the entries come in the order of ids.
@@ -136,6 +145,7 @@ found_cluster(Shm *shm, const InitialCluster *cluster, char *message, size_t mes
 	uint64_t ids[CONFIG_INITIAL_MEMBERS_MAX];
 	NodeBootstrap start = {.entries = entries};
 	char error[REMOTE_ERROR_SIZE] = "";
+	Status status;
 
 	for (uint32_t i = 0; i < cluster->count; i++)
 		founders[i] = (Founder){founder_id(&cluster->members[i]), &cluster->members[i]};
@@ -150,7 +160,10 @@ found_cluster(Shm *shm, const InitialCluster *cluster, char *message, size_t mes
 	}
 	start.entry_count = cluster->count;
 	start.cluster_id = cluster_id_compute(ids, cluster->count);
-	if (remote_cluster_lacks(cluster, start.cluster_id, start.member_id, error) != RUSD_OK)
+	tell_founding(shm, 1);
+	status = remote_cluster_lacks(cluster, start.cluster_id, start.member_id, error);
+	tell_founding(shm, 0);
+	if (status != RUSD_OK)
 	{
 		log_error("failed to bootstrap", LOG_TEXT("error", error));
 		_exit(EXIT_STOP);

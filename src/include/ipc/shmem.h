@@ -362,6 +362,8 @@ typedef struct ShmRequests
 	_Atomic uint32_t spare_wanted;
 	cache_aligned _Atomic uint32_t stop_wanted; /* postmaster: 1 hand over, 2 leave */
 	_Atomic uint32_t config_generation;         /* postmaster: rises with each SIGHUP */
+	/* startup: 1 while a founder asks the others about itself; it has nothing to tell them then (SIGCHLD) */
+	_Atomic uint32_t founding;
 	/* postmaster: rises with each slot that becomes SLOT_DEAD (ipc/slot.h) */
 	_Atomic uint32_t slots_died;
 	/* postmaster: rises with each slot that is given to a link */

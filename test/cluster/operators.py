@@ -31,8 +31,9 @@ class Machines:
         self.server = os.path.abspath(server)
         self.directory = tempfile.mkdtemp(prefix="rusd-operators.")
         names = ["node%d" % i for i in range(1, 5)]
-        ports = free_ports(2 * len(names))
-        self.ports = {name: (ports[2 * i], ports[2 * i + 1]) for i, name in enumerate(names)}
+        ports = free_ports(3 * len(names))
+        # Of clients, of peers, and where a member goes that moves.
+        self.ports = {name: tuple(ports[3 * i:3 * i + 3]) for i, name in enumerate(names)}
         self.running = {}
         self.exports = ""
         os.symlink(os.path.abspath(ctl), os.path.join(self.directory, "rusdctl"))
@@ -40,14 +41,16 @@ class Machines:
     def place(self, text, machine):
         """The words of the page, with this machine's ports and folders."""
         if machine:
-            client, peer = self.ports[machine]
+            client, peer, moved = self.ports[machine]
             text = text.replace("NODE", machine)
             text = text.replace("0.0.0.0:2379", "127.0.0.1:%d" % client)
             text = text.replace("0.0.0.0:2380", "127.0.0.1:%d" % peer)
+            text = text.replace("0.0.0.0:2480", "127.0.0.1:%d" % moved)
             text = text.replace("/var/lib/rusd", os.path.join(self.directory, machine))
-        for name, (client, peer) in self.ports.items():
+        for name, (client, peer, moved) in self.ports.items():
             text = text.replace("%s:2379" % name, "127.0.0.1:%d" % client)
             text = text.replace("%s:2380" % name, "127.0.0.1:%d" % peer)
+            text = text.replace("%s:2480" % name, "127.0.0.1:%d" % moved)
         text = text.replace("/etc/rusd", os.path.join(self.directory, "etc"))
         check(not re.search(r"node\d:|NODE|/var/lib", text), "a name is left in: %s" % text)
         return text

@@ -9,14 +9,16 @@
  */
 #include "rusd.h"
 
+#include "port/clock.h"
 #include "remote.h"
 #include "tls/contexts.h"
 #include "utils/log.h"
 
 /* Each member has so long to answer. */
 #define ASK_MS 5000
-/* ... where all may be about to start, and few of them listen. */
-#define ASK_FOUNDER_MS 1000
+/* ... and all together, where they may be about to start too, and nobody answers yet. */
+#define ASK_FOUNDERS_MS 1000
+#define NS_PER_MS UINT64_C(1000000)
 
 static bool
 same_urls(const InitialMember *initial, const RemoteMember *member)
@@ -157,11 +159,17 @@ remote_cluster_lacks(const InitialCluster *initial, uint64_t cluster_id, uint64_
 					 char error[REMOTE_ERROR_SIZE])
 {
 	static RemoteCluster cluster;
+	uint64_t end = clock_os.monotonic_ns(&clock_os) + ASK_FOUNDERS_MS * NS_PER_MS;
+	uint32_t left = initial->count;
 
-	for (uint32_t i = 0; i < initial->count; i++)
+	for (uint32_t i = 0; i < initial->count; i++, left--)
 	{
+		uint64_t now = clock_os.monotonic_ns(&clock_os);
+		/* What one does not use the others have. */
+		int timeout_ms = now < end ? (int) ((end - now) / NS_PER_MS / left) + 1 : 1;
+
 		if (&initial->members[i] == initial->own ||
-			ask_member(&initial->members[i], ASK_FOUNDER_MS, &cluster, error) != RUSD_OK ||
+			ask_member(&initial->members[i], timeout_ms, &cluster, error) != RUSD_OK ||
 			cluster.cluster_id != cluster_id)
 			continue;
 		for (uint32_t k = 0; k < cluster.count; k++)

@@ -518,6 +518,34 @@ def late_hello(program):
         cluster.hashes_agree(30)
 
 
+def others_refuse_in_their_name(program):
+    """What stands between the members, a mesh that denies access for one, refuses by a code of its own choice: nobody was removed by that."""
+    import concurrent.futures
+    import grpc
+    asked = []
+
+    def refuse(request, context):
+        asked.append(request)
+        context.abort(grpc.StatusCode.PERMISSION_DENIED, "RBAC: access denied")
+
+    class Everything(grpc.GenericRpcHandler):
+        def service(self, details):
+            return grpc.stream_stream_rpc_method_handler(refuse)
+
+    server = grpc.server(concurrent.futures.ThreadPoolExecutor(8), handlers=[Everything()])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        with Node(program, QUIET, start=False) as node:
+            node.flags += ["--initial-cluster=default=http://127.0.0.1:%d,mesh=http://127.0.0.1:%d" % (node.peer, port)]
+            node.launch()
+            wait_until(lambda: len(asked) >= 8 or node.process.poll() is not None, "it tries again and again")
+            check(node.process.poll() is None and not node.logged("was removed from its cluster"), "it takes that for its removal: %s" % node.log()[-1:])
+            check(node.logged("RBAC: access denied"), "the log does not tell what was said")
+    finally:
+        server.stop(None)
+
+
 def peer_flags(cluster):
     return [f for f in members_of(cluster)[0].flags if f.startswith("--peer-")]
 
@@ -665,7 +693,8 @@ def main():
     for name, function in [("a member returns to a log that does not hold what it needs", long_absent),
                            ("links are made anew before a certificate ends", certificates_are_renewed),
                            ("a leader is far behind with applying (RAFT-40)", applier_of_leader_lags),
-                           ("a hello that comes late", late_hello)]:
+                           ("a hello that comes late", late_hello),
+                           ("who is no member removes nobody", others_refuse_in_their_name)]:
         if options.only in name:
             tap.run(name, function, options.server)
     tap.end()

@@ -95,6 +95,7 @@ extern const char *peer_hello_refusal(const PeerHello *hello);
 
 /* 0, or one of these codes: with it the connection of whoever says so is to be refused. */
 extern int peer_standing(PageAccess *access, const PeerHello *hello);
+/* What is said with it; the other side knows by these words that it was a member who said so. */
 extern const char *peer_standing_text(int code);
 
 /* ---- dial.c ---- */

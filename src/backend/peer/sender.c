@@ -264,7 +264,11 @@ on_end(void *arg, int grpc_code, const char *text)
 
 	sender->has_ended = true;
 	snprintf(sender->reason, sizeof(sender->reason), "%s", text);
-	if (grpc_code == PEER_CODE_REMOVED || (grpc_code == PEER_CODE_BOOTSTRAPPED && !has_grown()))
+	if (grpc_code != PEER_CODE_REMOVED && grpc_code != PEER_CODE_BOOTSTRAPPED)
+		return;
+	/* In a member's own words: what stands between the members may refuse by the same codes. */
+	if (strcmp(text, peer_standing_text(grpc_code)) == 0 &&
+		(grpc_code == PEER_CODE_REMOVED || !has_grown()))
 		sender->out_code = grpc_code;
 }
 

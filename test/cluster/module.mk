@@ -28,6 +28,11 @@ check-processes: $(BUILD)/rusd $(BUILD)/rusd_waldump $(BUILD)/rusdctl
 		"test/cluster/operators.py --server $(BUILD)/rusd --ctl $(BUILD)/rusdctl" "test/cluster/discovery.py --server $(BUILD)/rusd" \
 		"test/cluster/waldump.py --server $(BUILD)/rusd --waldump $(BUILD)/rusd_waldump"
 
+check-alerts: inject-build
+	@test/run-tap $(if $(V),-v) "test/cluster/alerts.py --server $(INJECT_SERVER)"
+.PHONY: check-alerts
+CHECK_TARGETS += check-alerts
+
 check-members: $(BUILD)/rusd
 	@test/run-tap $(if $(V),-v) "test/cluster/members.py --server $(BUILD)/rusd" "test/cluster/transfer.py --server $(BUILD)/rusd"
 .PHONY: check-members

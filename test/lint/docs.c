@@ -71,7 +71,21 @@ print_metrics(void)
 		   "## Counters of processes\n\n| name | labels | meaning |\n|---|---|---|\n");
 #define RUSD_COUNTER(symbol, name, labels, help) printf("| `%s` | %s | %s |\n", name, labels, help);
 #include "activity/metriclist.h"
-#undef RUSD_COUNTER
+	printf("\n## Histograms\n\nEach bound is twice the one before it.\n\n"
+		   "| name | first bound | bounds | meaning |\n|---|---|---|---|\n");
+#define RUSD_HISTOGRAM(symbol, name, first_ns, bounds, help)                                       \
+	printf("| `%s` | %g s | %d | %s |\n", name, first_ns / 1e9, bounds, help);
+#include "activity/metriclist.h"
+	printf("\n## Of each other member\n\nLabels are member ids in hexadecimal; with `Remote` comes "
+		   "`Local`.\n\n| name | label | meaning |\n|---|---|---|\n");
+#define RUSD_PEER_COUNTER(symbol, name, labels, help)                                              \
+	if (name[0] != '\0')                                                                           \
+		printf("| `%s` | %s | %s |\n", name, labels, help);
+#include "activity/metriclist.h"
+#define RUSD_PEER_HISTOGRAM(symbol, name, labels, first_ns, bounds, help)                          \
+	printf("| `%s` | %s | Histogram, %d bounds from %g s. %s |\n", name, labels, bounds,           \
+		   first_ns / 1e9, help);
+#include "activity/metriclist.h"
 }
 
 int

@@ -134,6 +134,90 @@ test_methods(void **state)
 }
 
 static void
+test_histograms(void **state)
+{
+	BackendArea *area = shm->areas[PROC_WALWRITER];
+
+	(void) state;
+	atomic_store(&shm->heads[PROC_WALWRITER].state, SLOT_LIVE);
+	observe(area, WAL_FSYNC, 1000000);
+	observe(area, WAL_FSYNC, 1000001);
+	observe(area, WAL_FSYNC, UINT64_C(3000000000));
+	observe(area, WAL_FSYNC, UINT64_C(60000000000));
+	scrape();
+#define FSYNC "etcd_disk_wal_fsync_duration_seconds"
+	expect(FSYNC "_bucket{le=\"0.001\"}", 1);
+	expect(FSYNC "_bucket{le=\"0.002\"}", 2);
+	expect(FSYNC "_bucket{le=\"2.048\"}", 2);
+	expect(FSYNC "_bucket{le=\"4.096\"}", 3);
+	expect(FSYNC "_bucket{le=\"8.192\"}", 3);
+	expect(FSYNC "_bucket{le=\"+Inf\"}", 4);
+	expect(FSYNC "_count", 4);
+	expect(FSYNC "_sum", 63.002000001);
+	expect("etcd_disk_wal_write_duration_seconds_count", 0);
+}
+
+/* A member is one that the configuration has, or of which a link has counted, whether or not it lives still. */
+static void
+test_peers(void **state)
+{
+	RaftConfiguration configuration = {.member_count = 2,
+									   .members = {{.id = 0xabc}, {.id = 0xdef}}};
+	uint32_t slot = PROC_ESSENTIAL_COUNT;
+	BackendArea *area;
+	Shm *node = shm;
+	ShmLayout layout = node->layout;
+
+	(void) state;
+	layout.link_slots = 2;
+	assert_int_equal(shm_create(&layout, false, &shm), RUSD_OK);
+	shm_control_write(shm, &(ControlState){.member_id = 0xabc});
+	shm_configuration_write(shm, &configuration);
+	area = shm->areas[slot];
+	atomic_store(&shm->heads[slot].state, SLOT_LIVE);
+	atomic_store(&shm->heads[slot].link, LINK_CONTROL);
+	atomic_store(&area->counted_member, 0xdef);
+	count_peer(area, PEER_SENT_BYTES, 5);
+	count_peer(area, PEER_SENDS_BEGUN, 3);
+	count_peer(area, PEER_SENDS_DONE, 1);
+	count_peer(area, PEER_SENDS_FAILED, 1);
+	observe_peer(area, ROUND_TRIP, 150000);
+	atomic_store(&shm->ended_peers[0].member_id, 0x77);
+	atomic_store(&shm->ended_peers[0].counters[PEER_SENDS_BEGUN], 4);
+	atomic_store(&shm->ended_peers[1].member_id, 0xdef);
+	atomic_store(&shm->ended_peers[1].counters[PEER_SENT_BYTES], 100);
+	scrape();
+	expect("etcd_network_peer_sent_bytes_total{To=\"def\"}", 105);
+	expect("etcd_network_peer_sent_bytes_total{To=\"77\"}", 0);
+	expect("etcd_network_known_peers{Local=\"abc\",Remote=\"def\"}", 1);
+	expect("etcd_network_known_peers{Local=\"abc\",Remote=\"77\"}", 0);
+	expect("etcd_network_active_peers{Local=\"abc\",Remote=\"def\"}", 0);
+	expect("etcd_network_snapshot_send_inflights_total{To=\"def\"}", 1);
+	expect("etcd_network_snapshot_send_failures{To=\"def\"}", 1);
+	/* Their processes were killed. */
+	expect("etcd_network_snapshot_send_failures{To=\"77\"}", 4);
+	expect("etcd_network_peer_round_trip_time_seconds_bucket{To=\"def\",le=\"0.0001\"}", 0);
+	expect("etcd_network_peer_round_trip_time_seconds_bucket{To=\"def\",le=\"0.0002\"}", 1);
+	expect("etcd_network_peer_round_trip_time_seconds_count{To=\"def\"}", 1);
+	expect("etcd_network_peer_round_trip_time_seconds_sum{To=\"def\"}", 0.00015);
+	atomic_store(&area->link_is_up, 1);
+	/* It ends: what it has counted stays. */
+	scrape();
+	expect("etcd_network_active_peers{Local=\"abc\",Remote=\"def\"}", 1);
+	slot_mark_dead(shm, slot);
+	atomic_store(&shm->raft_acks[slot].generation, atomic_load(&shm->heads[slot].generation));
+	atomic_store(&shm->applier_acks[slot].generation, atomic_load(&shm->heads[slot].generation));
+	assert_true(slot_try_free(shm, slot));
+	scrape();
+	expect("etcd_network_peer_sent_bytes_total{To=\"def\"}", 105);
+	expect("etcd_network_active_peers{Local=\"abc\",Remote=\"def\"}", 0);
+	expect("etcd_network_snapshot_send_inflights_total{To=\"def\"}", 0);
+	expect("etcd_network_snapshot_send_failures{To=\"def\"}", 2);
+	shm_destroy(shm);
+	shm = node;
+}
+
+static void
 test_gauges(void **state)
 {
 	uint32_t slot = PROC_ESSENTIAL_COUNT;
@@ -245,8 +329,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_counters), TEST(test_methods), TEST(test_gauges),
-		TEST(test_format),   TEST(test_length),  TEST(test_processes),
+		TEST(test_counters), TEST(test_methods), TEST(test_histograms), TEST(test_peers),
+		TEST(test_gauges),   TEST(test_format),  TEST(test_length),     TEST(test_processes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,8 +36,52 @@ typedef struct ListedCounter
 static const ListedCounter listed[] = {
 #define RUSD_COUNTER(symbol, name, labels, help) {name, labels, help},
 #include "activity/metriclist.h"
-#undef RUSD_COUNTER
 };
+
+typedef struct ListedHistogram
+{
+	ListedCounter head;
+	uint32_t first; /* place */
+	uint32_t bounds;
+	uint64_t first_ns;
+} ListedHistogram;
+
+static const ListedHistogram histograms[] = {
+#define RUSD_HISTOGRAM(symbol, name, first_ns, bounds, help)                                       \
+	{{name, "", help}, HISTOGRAM_##symbol, bounds, first_ns},
+#include "activity/metriclist.h"
+};
+
+static const ListedCounter peer_listed[] = {
+#define RUSD_PEER_COUNTER(symbol, name, labels, help) {name, labels, help},
+#include "activity/metriclist.h"
+};
+
+static const ListedHistogram peer_histograms[] = {
+#define RUSD_PEER_HISTOGRAM(symbol, name, labels, first_ns, bounds, help)                          \
+	{{name, labels, help}, PEER_HISTOGRAM_##symbol, bounds, first_ns},
+#include "activity/metriclist.h"
+};
+
+/* What there is of another member. */
+typedef struct PeerSums
+{
+	uint64_t member_id;
+	bool is_known; /* in the configuration */
+	bool is_active;
+	uint64_t sending;
+	uint64_t receiving;
+	uint64_t counters[PEER_COUNTERS];
+} PeerSums;
+
+#define PEERS_MAX (CONFIG_MEMBERS_MAX + ENDED_PEERS)
+
+typedef struct Peers
+{
+	uint64_t own;
+	uint32_t count;
+	PeerSums peers[PEERS_MAX];
+} Peers;
 
 typedef struct CountedMethod
 {
@@ -155,6 +199,216 @@ add_methods(Text *text, const uint64_t *sums)
 				grpc_codes[code], counted_methods[method].method, counted_methods[method].service,
 				counted_methods[method].type,
 				sums[COUNTER_METHODS + method * (1 + GRPC_CODES) + 1 + code]);
+}
+
+/* label: with its comma, or "". */
+static void
+add_histogram(Text *text, const ListedHistogram *histogram, const char *label, const uint64_t *sums)
+{
+	const uint64_t *places = &sums[histogram->first];
+	const char *name = histogram->head.name;
+	int bare = Max((int) strlen(label) - 1, 0);
+	uint64_t bound = histogram->first_ns;
+	uint64_t total = 0;
+	uint32_t i;
+
+	for (i = 0; i < histogram->bounds; i++, bound *= 2)
+	{
+		total += places[i];
+		add(text, "%s_bucket{%sle=\"%g\"} %" PRIu64 "\n", name, label, (double) bound / 1e9, total);
+	}
+	total += places[histogram->bounds];
+	add(text, "%s_bucket{%sle=\"+Inf\"} %" PRIu64 "\n", name, label, total);
+	add(text, bare > 0 ? "%s_sum{%.*s} %.9f\n" : "%s_sum%.*s %.9f\n", name, bare, label,
+		(double) places[histogram->bounds + 1] / 1e9);
+	add(text, bare > 0 ? "%s_count{%.*s} %" PRIu64 "\n" : "%s_count%.*s %" PRIu64 "\n", name, bare,
+		label, total);
+}
+
+static void
+add_histograms(Text *text, const uint64_t *sums)
+{
+	uint32_t i;
+
+	for (i = 0; i < lengthof(histograms); i++)
+	{
+		add_head(text, histograms[i].head.name, "histogram", histograms[i].head.help);
+		add_histogram(text, &histograms[i], "", sums);
+	}
+}
+
+/* ---- other members ---- */
+
+/* NULL: there are too many, and this one is left out. */
+static PeerSums *
+find_peer(Peers *peers, uint64_t member_id)
+{
+	uint32_t i;
+
+	for (i = 0; i < peers->count; i++)
+	{
+		if (peers->peers[i].member_id == member_id)
+			return &peers->peers[i];
+	}
+	if (peers->count == PEERS_MAX)
+		return NULL;
+	peers->peers[peers->count] = (PeerSums){.member_id = member_id};
+	return &peers->peers[peers->count++];
+}
+
+static void
+sum_live_link(Peers *peers, const Shm *shm, uint32_t slot)
+{
+	const BackendArea *area = shm->areas[slot];
+	const SlotHead *head = &shm->heads[slot];
+	uint64_t member_id = load(&area->counted_member);
+	PeerSums *peer;
+	uint32_t i;
+
+	if (atomic_load_explicit(&head->state, memory_order_acquire) == SLOT_FREE || member_id == 0)
+		return;
+	peer = find_peer(peers, member_id);
+	if (peer == NULL)
+		return;
+	for (i = 0; i < PEER_COUNTERS; i++)
+		peer->counters[i] += load(&area->peer_counters[i]);
+	if (atomic_load_explicit(&head->state, memory_order_relaxed) != SLOT_LIVE)
+		return;
+	peer->sending += load(&area->peer_counters[PEER_SENDS_BEGUN]) -
+					 load(&area->peer_counters[PEER_SENDS_DONE]) -
+					 load(&area->peer_counters[PEER_SENDS_FAILED]);
+	peer->receiving += load(&area->peer_counters[PEER_RECEIVES_BEGUN]) -
+					   load(&area->peer_counters[PEER_RECEIVES_DONE]) -
+					   load(&area->peer_counters[PEER_RECEIVES_FAILED]);
+	peer->is_active = peer->is_active ||
+					  (atomic_load_explicit(&head->link, memory_order_relaxed) == LINK_CONTROL &&
+					   atomic_load_explicit(&area->link_is_up, memory_order_acquire) != 0);
+}
+
+static void
+sum_peers(Peers *peers, const Shm *shm)
+{
+	RaftConfiguration configuration;
+	uint32_t i;
+
+	(void) shm_configuration_read(shm, &configuration);
+	for (i = 0; i < configuration.member_count; i++)
+	{
+		uint64_t member_id = configuration.members[i].id;
+		PeerSums *peer = member_id == peers->own ? NULL : find_peer(peers, member_id);
+
+		if (peer != NULL)
+			peer->is_known = true;
+	}
+	for (i = PROC_ESSENTIAL_COUNT; i < shm_first_backend(&shm->layout); i++)
+		sum_live_link(peers, shm, i);
+	for (i = 0; i < ENDED_PEERS; i++)
+	{
+		const EndedPeer *ended = &shm->ended_peers[i];
+		PeerSums *peer =
+			load(&ended->member_id) == 0 ? NULL : find_peer(peers, load(&ended->member_id));
+		uint32_t k;
+
+		for (k = 0; peer != NULL && k < PEER_COUNTERS; k++)
+			peer->counters[k] += load(&ended->counters[k]);
+	}
+}
+
+static const char *
+peer_label(const Peers *peers, const PeerSums *peer, const char *label, char *buffer, size_t size)
+{
+	if (strcmp(label, "Remote") == 0)
+		snprintf(buffer, size, "Local=\"%" PRIx64 "\",Remote=\"%" PRIx64 "\",", peers->own,
+				 peer->member_id);
+	else
+		snprintf(buffer, size, "%s=\"%" PRIx64 "\",", label, peer->member_id);
+	return buffer;
+}
+
+static void
+add_peer_value(Text *text, const Peers *peers, const PeerSums *peer, const ListedCounter *counter,
+			   uint64_t value)
+{
+	char label[128];
+	int length = (int) strlen(peer_label(peers, peer, counter->labels, label, sizeof(label)));
+
+	add(text, "%s{%.*s} %" PRIu64 "\n", counter->name, length - 1, label, value);
+}
+
+/* Of snapshots whose process was killed nobody has counted that they failed. */
+static uint64_t
+snapshots_failed(const PeerSums *peer, PeerCounter begun, PeerCounter done, uint64_t under_way)
+{
+	uint64_t over = peer->counters[done] + under_way;
+
+	return peer->counters[begun] > over ? peer->counters[begun] - over : 0;
+}
+
+static uint64_t
+peer_gauge(const PeerSums *peer, uint32_t which)
+{
+	switch (which)
+	{
+		case 0:
+			return peer->is_active;
+		case 1:
+			return peer->is_known;
+		case 2:
+			return peer->sending;
+		case 3:
+			return peer->receiving;
+		case 4:
+			return snapshots_failed(peer, PEER_SENDS_BEGUN, PEER_SENDS_DONE, peer->sending);
+		default:
+			return snapshots_failed(peer, PEER_RECEIVES_BEGUN, PEER_RECEIVES_DONE, peer->receiving);
+	}
+}
+
+static void
+add_peers(Text *text, const Peers *peers)
+{
+	static const ListedCounter gauges[] = {
+		{"etcd_network_active_peers", "Remote", "The current number of active peer connections."},
+		{"etcd_network_known_peers", "Remote", "The current number of known peers."},
+		{"etcd_network_snapshot_send_inflights_total", "To",
+		 "Total number of inflight snapshot sends"},
+		{"etcd_network_snapshot_receive_inflights_total", "From",
+		 "Total number of inflight snapshot receives"},
+		{"etcd_network_snapshot_send_failures", "To", "Total number of snapshot send failures"},
+		{"etcd_network_snapshot_receive_failures", "From",
+		 "Total number of snapshot receive failures"},
+	};
+	char label[128];
+	uint32_t i;
+	uint32_t k;
+
+	for (i = 0; peers->count > 0 && i < lengthof(gauges); i++)
+	{
+		add_head(text, gauges[i].name, i < 4 ? "gauge" : "counter", gauges[i].help);
+		for (k = 0; k < peers->count; k++)
+			add_peer_value(text, peers, &peers->peers[k], &gauges[i],
+						   peer_gauge(&peers->peers[k], i));
+	}
+	for (i = 0; peers->count > 0 && i < lengthof(peer_listed); i++)
+	{
+		if (peer_listed[i].name[0] == '\0')
+			continue;
+		add_head(text, peer_listed[i].name, "counter", peer_listed[i].help);
+		for (k = 0; k < peers->count; k++)
+			add_peer_value(text, peers, &peers->peers[k], &peer_listed[i],
+						   peers->peers[k].counters[i]);
+	}
+	for (i = 0; peers->count > 0 && i < lengthof(peer_histograms); i++)
+	{
+		const ListedHistogram *histogram = &peer_histograms[i];
+
+		add_head(text, histogram->head.name, "histogram", histogram->head.help);
+		for (k = 0; k < peers->count; k++)
+			add_histogram(
+				text, histogram,
+				peer_label(peers, &peers->peers[k], histogram->head.labels, label, sizeof(label)),
+				peers->peers[k].counters);
+	}
 }
 
 /* ---- the member and its store ---- */
@@ -290,16 +544,14 @@ add_store(Text *text, const Shm *shm, const MetricsOfStore *store)
 static void
 add_log(Text *text, const Shm *shm)
 {
-	double seconds = (double) load(&shm->segments->sync_ns) / 1e9;
-	uint64_t syncs = load(&shm->segments->sync_count);
+	InstallOrder order;
 
-	add_head(text, "etcd_disk_wal_fsync_duration_seconds", "histogram",
-			 "The latency distributions of fsync called by WAL.");
-	add(text, "etcd_disk_wal_fsync_duration_seconds_bucket{le=\"+Inf\"} %" PRIu64 "\n", syncs);
-	add(text, "etcd_disk_wal_fsync_duration_seconds_sum %.9f\n", seconds);
-	add(text, "etcd_disk_wal_fsync_duration_seconds_count %" PRIu64 "\n", syncs);
+	shm_install_read(shm, &order);
 	add_gauge(text, "etcd_disk_wal_write_bytes_total", "Total number of bytes written in WAL.",
 			  load(&shm->positions->written));
+	add_gauge(text, "etcd_server_snapshot_apply_in_progress_total",
+			  "1 if the server is applying the incoming snapshot. 0 if none.",
+			  order.count != load(&shm->requests->install_done));
 	add_gauge(text, "rusd_wal_appended_bytes",
 			  "Position in the log up to which entries were appended.",
 			  load(&shm->positions->appended));
@@ -396,13 +648,19 @@ metrics_text(const Shm *shm, const MetricsOfStore *store, char *buffer, size_t s
 	ControlState control;
 	uint64_t sums[SLOT_COUNTERS];
 	uint64_t started_ns;
+	static Peers peers;
 
+	peers = (Peers){0};
 	shm_control_read(shm, &control);
 	sum_counters(shm, sums);
 	add_member(&text, shm, &control, store);
 	add_store(&text, shm, store);
 	add_log(&text, shm);
 	add_counters(&text, sums);
+	add_histograms(&text, sums);
+	peers.own = control.member_id;
+	sum_peers(&peers, shm);
+	add_peers(&text, &peers);
 	add_methods(&text, sums);
 	procinfo_add(&info, getppid(), true);
 	add_slots(&text, shm, &started_ns, &info);

@@ -9,6 +9,7 @@
  */
 #include "rusd.h"
 
+#include "activity/metrics.h"
 #include "applier_int.h"
 #include "ipc/inject.h"
 #include "raft/change.h"
@@ -121,6 +122,7 @@ warn_slow(const Applier *applier, const WalRecord *record, uint64_t took)
 {
 	char request[128];
 
+	count(applier->shm->areas[PROC_APPLIER], COUNTER_SLOW_APPLIES, 1);
 	entry_describe(record->header.kind, record->payload, record->header.length, request,
 				   sizeof(request));
 	log_warn("apply request took too long", LOG_TIME("took", took),

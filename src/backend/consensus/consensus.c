@@ -11,6 +11,7 @@
  */
 #include "rusd.h"
 
+#include "activity/metrics.h"
 #include "consensus_int.h"
 #include "ipc/slot.h"
 #include "wal/recovery.h"
@@ -275,6 +276,9 @@ take_ticks(Consensus *consensus, bool *ticked)
 {
 	uint64_t heartbeat_ns = consensus->options.heartbeat_ns;
 
+	if (consensus->raft.role == ROLE_LEADER &&
+		consensus->now_ns >= consensus->next_tick_ns + heartbeat_ns)
+		count(consensus->shm->areas[PROC_RAFT], COUNTER_HEARTBEATS_LATE, 1);
 	if (consensus->now_ns > consensus->next_tick_ns + consensus->election_ns)
 		consensus->next_tick_ns = consensus->now_ns - consensus->election_ns;
 	if (consensus->now_ns >= consensus->next_tick_ns)

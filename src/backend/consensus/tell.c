@@ -9,6 +9,7 @@
  */
 #include "rusd.h"
 
+#include "activity/metrics.h"
 #include "consensus_int.h"
 #include "utils/log.h"
 #include "wal/recovery.h"
@@ -128,9 +129,12 @@ tell_role(const Consensus *consensus, RaftRole role_before, uint64_t leader_befo
 				 LOG_ID("lost-leader-member-id", leader_before),
 				 LOG_UNSIGNED("term", raft->hard_state.term));
 	else
+	{
+		count(consensus->shm->areas[PROC_RAFT], COUNTER_LEADER_CHANGES, 1);
 		log_info("elected leader", LOG_ID("local-member-id", raft->member_id),
 				 LOG_ID("leader-member-id", raft->leader_id),
 				 LOG_UNSIGNED("term", raft->hard_state.term));
+	}
 }
 
 void

@@ -134,6 +134,35 @@ slot_free_dead(Shm *shm)
 	return freed;
 }
 
+/* The place of that member, or a free one; NULL: none is left, and what was counted is lost. */
+static EndedPeer *
+ended_peer(Shm *shm, uint64_t member_id)
+{
+	for (int i = 0; i < ENDED_PEERS; i++)
+	{
+		EndedPeer *peer = &shm->ended_peers[i];
+		uint64_t found = atomic_load_explicit(&peer->member_id, memory_order_relaxed);
+
+		if (found == 0)
+			atomic_store_explicit(&peer->member_id, member_id, memory_order_relaxed);
+		if (found == 0 || found == member_id)
+			return peer;
+	}
+	return NULL;
+}
+
+static void
+keep_peer_counters(Shm *shm, const BackendArea *area)
+{
+	uint64_t member_id = atomic_load_explicit(&area->counted_member, memory_order_relaxed);
+	EndedPeer *peer = member_id == 0 ? NULL : ended_peer(shm, member_id);
+
+	for (int i = 0; peer != NULL && i < PEER_COUNTERS; i++)
+		atomic_fetch_add_explicit(
+			&peer->counters[i], atomic_load_explicit(&area->peer_counters[i], memory_order_relaxed),
+			memory_order_relaxed);
+}
+
 /*
  * All but the bytes of the proposal ring, which mean nothing while both its ends are 0: so a slot
  * that never had a large proposal never takes the memory for one.  (A hole cannot be punched: the
@@ -151,6 +180,7 @@ clear_area(Shm *shm, uint32_t slot)
 		if (counted != 0)
 			atomic_fetch_add_explicit(&shm->ended_counters[i], counted, memory_order_relaxed);
 	}
+	keep_peer_counters(shm, area);
 	memset(area, 0, offsetof(BackendArea, proposals));
 }
 

@@ -41,6 +41,7 @@ struct NetLink
 {
 	nghttp2_session *ng;
 	NetLinkHandlers handlers;
+	uint64_t pongs; /* pings that were answered */
 	uint32_t message_max;
 	bool dials;
 	int32_t stream_id; /* 0: none yet */
@@ -244,6 +245,12 @@ net_link_ping(NetLink *link)
 	(void) nghttp2_submit_ping(link->ng, NGHTTP2_FLAG_NONE, NULL);
 }
 
+uint64_t
+net_link_pongs(const NetLink *link)
+{
+	return link->pongs;
+}
+
 /* ---- receiving --------------------------------------------------------------------------------- */
 
 Status
@@ -366,6 +373,8 @@ on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 	NetLink *link = arg;
 
 	(void) ng;
+	if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK))
+		link->pongs++;
 	if (frame->hd.type == NGHTTP2_GOAWAY)
 		end_link(link, CODE_UNAVAILABLE, "the other side goes away");
 	if (frame->hd.stream_id != link->stream_id || frame->hd.stream_id == 0)

@@ -14,6 +14,7 @@
 
 #include <fcntl.h>
 
+#include "activity/metrics.h"
 #include "ipc/inject.h"
 #include "ipc/shmem.h"
 #include "pagecache/checkpoint.h"
@@ -495,6 +496,20 @@ write_word(Checkpointer *checkpointer, uint64_t word, uint32_t *pages)
 	return RUSD_OK;
 }
 
+static int
+sync_file(Checkpointer *checkpointer)
+{
+	const ClockOps *clock = checkpointer->clock;
+	uint64_t began = clock->monotonic_ns(clock);
+	int result;
+
+	INJECT("checkpoint-before-sync");
+	result = checkpointer->fs->sync(checkpointer->fs, checkpointer->file);
+	observe(checkpointer->shm->areas[PROC_CHECKPOINTER], DATA_SYNC,
+			clock->monotonic_ns(clock) - began);
+	return result;
+}
+
 static Status
 write_pages(Checkpointer *checkpointer)
 {
@@ -515,7 +530,7 @@ write_pages(Checkpointer *checkpointer)
 	else if (status == RUSD_OK && checkpointer->unsynced >= PAGES_PER_SYNC)
 	{
 		checkpointer->unsynced = 0;
-		if (checkpointer->fs->sync(checkpointer->fs, checkpointer->file) < 0)
+		if (sync_file(checkpointer) < 0)
 			status = RUSD_IO;
 	}
 	return status;
@@ -531,10 +546,8 @@ sync_pages(Checkpointer *checkpointer)
 
 	if (status != RUSD_OK)
 		return status;
-	INJECT("checkpoint-before-sync");
 	/* Whatever a sync reports, the kernel may have dropped the pages by now: never tried again. */
-	if (checkpointer->fs->sync(checkpointer->fs, checkpointer->file) < 0 ||
-		INJECT_ERROR("checkpoint-sync"))
+	if (sync_file(checkpointer) < 0 || INJECT_ERROR("checkpoint-sync"))
 		return RUSD_IO;
 	checkpointer->phase = PHASE_FLUSH;
 	return RUSD_OK;

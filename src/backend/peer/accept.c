@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "activity/metrics.h"
 #include "consensus/consensus.h"
 #include "ipc/ring.h"
 #include "peer/peer.h"
@@ -173,6 +174,7 @@ on_open(void *arg, const char *path, const NetLinkField *fields, uint32_t count)
 		return;
 	}
 	acceptor->is_accepted = true;
+	atomic_store_explicit(&my_area->counted_member, hello->from, memory_order_relaxed);
 	net_link_accept(acceptor->wire.link, NULL, 0);
 	memcpy(my_area->link_urls, hello->urls, LINK_URLS_BYTES);
 	atomic_store_explicit(&my_area->link_member, hello->from, memory_order_release);
@@ -218,6 +220,7 @@ on_message(void *arg, const uint8_t *data, size_t length)
 	if (peer_frame_unseal(data, length) != RUSD_OK || frame->kind >= PEER_KIND_COUNT ||
 		frame->from != acceptor->hello.from || frame->to != acceptor->hello.to)
 	{
+		count_peer(my_area, PEER_RECEIVED_FAILURES, 1);
 		log_warn("a message of a member is damaged or not its own",
 				 LOG_TEXT("remote-addr", acceptor->address),
 				 LOG_ID("remote-peer-id", acceptor->hello.from));

@@ -12,6 +12,7 @@
 
 #include <unistd.h>
 
+#include "activity/metrics.h"
 #include "ipc/ring.h"
 #include "peer/peer.h"
 #include "peer_int.h"
@@ -48,6 +49,7 @@ transfer_main(void)
 
 	fetch.from = atomic_load_explicit(&my_shm->heads[my_slot].member_id, memory_order_relaxed);
 	fetch.wire.socket = -1;
+	atomic_store_explicit(&my_area->counted_member, fetch.from, memory_order_relaxed);
 	if (shm_restrict(my_shm, my_slot) != RUSD_OK)
 		_exit(1);
 	fetch.access =
@@ -56,8 +58,14 @@ transfer_main(void)
 	snprintf(my_area->what, sizeof(my_area->what), "transfer from %" PRIx64, fetch.from);
 	for (uint32_t number = 0; !stop_requested && is_wanted(&fetch); number++)
 	{
-		Status status = attempt(&fetch, number);
+		uint64_t began_ns = clock_os.monotonic_ns(&clock_os);
+		Status status;
 
+		count_peer(my_area, PEER_RECEIVES_BEGUN, 1);
+		status = attempt(&fetch, number);
+		count_peer(my_area, status == RUSD_OK ? PEER_RECEIVES_DONE : PEER_RECEIVES_FAILED, 1);
+		if (status == RUSD_OK)
+			observe_peer(my_area, RECEIVE_TIME, clock_os.monotonic_ns(&clock_os) - began_ns);
 		if (status == RUSD_OK)
 			break;
 		if (!goes_on(status))

@@ -38,6 +38,8 @@ typedef struct PeerWire
 	NetLink *link;
 	uint64_t heard_ns; /* when something came last */
 	uint64_t pinged_ns;
+	uint64_t pongs;
+	uint64_t round_trip_ns; /* of the last ping that was answered; 0: taken */
 	uint64_t
 		renew_ns; /* dialled: monotonic: another connection is to take its place, before a certificate of this one ends */
 	bool is_lost; /* to be closed */
@@ -49,7 +51,7 @@ extern void peer_wire_set_up(int socket);
 extern void peer_wire_wait(PeerWire *wire, bool is_blocked, int limit_ms, WaitEvent event);
 /* Writes until nothing is left or the socket takes no more; true: something is left. */
 extern bool peer_wire_flush(PeerWire *wire);
-/* Asks the other side for a sign of life when there was none for a while; true: it has not answered, and is not there. */
+/* Asks the other side for a sign of life, once a second; true: it has not answered, and is not there. */
 extern bool peer_wire_is_silent(PeerWire *wire, uint64_t now_ns);
 /* How long to sleep at most, so that peer_wire_is_silent is called in time. */
 #define PEER_WIRE_SLEEP_MS 1000

@@ -12,6 +12,7 @@
 
 #include <unistd.h>
 
+#include "activity/metrics.h"
 #include "ipc/link.h"
 #include "peer/peer.h"
 #include "peer_int.h"
@@ -103,6 +104,7 @@ set_up(Sender *sender)
 	sender->to = atomic_load_explicit(&head->member_id, memory_order_relaxed);
 	sender->kind = (LinkKind) atomic_load_explicit(&head->link, memory_order_relaxed);
 	sender->wire.socket = -1;
+	atomic_store_explicit(&my_area->counted_member, sender->to, memory_order_relaxed);
 	sender->retry_ms = RETRY_FIRST_MS;
 	if (shm_restrict_sender(my_shm, my_slot) != RUSD_OK)
 		_exit(1);
@@ -158,7 +160,7 @@ static void
 drop_messages(Sender *sender)
 {
 	while (next_message(sender) > 0)
-		continue;
+		count_peer(my_area, PEER_SENT_FAILURES, 1);
 }
 
 static void
@@ -369,6 +371,9 @@ run_link(Sender *sender)
 		is_blocked = peer_wire_flush(wire);
 		if (wire->is_lost || peer_wire_is_silent(wire, now))
 			break;
+		if (wire->round_trip_ns > 0 && sender->kind == LINK_CONTROL)
+			observe_peer(my_area, ROUND_TRIP, wire->round_trip_ns);
+		wire->round_trip_ns = 0;
 		if (unlikely(now >= wire->renew_ns) && !is_blocked && sender->is_open)
 		{
 			leave(sender);
@@ -387,6 +392,8 @@ run_link(Sender *sender)
 		}
 		return;
 	}
+	if (sender->is_open)
+		count_peer(my_area, PEER_DISCONNECTED, sender->kind == LINK_CONTROL);
 	if (sender->is_open)
 		log_warn("lost the connection to a member", LOG_ID("remote-peer-id", sender->to),
 				 LOG_TEXT("link", sender->kind == LINK_CONTROL ? "control" : "entries"),

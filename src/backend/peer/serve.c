@@ -10,6 +10,7 @@
  */
 #include "rusd.h"
 
+#include "activity/metrics.h"
 #include "ipc/ring.h"
 #include "peer_int.h"
 #include "utils/config.h"
@@ -171,6 +172,7 @@ peer_serve(PeerWire *wire, const PeerHello *hello, const bool *received, const b
 	Serve serve = {.wire = wire, .to = hello->from, .began_ns = now_ns()};
 	Status status = RUSD_NO_MEMORY;
 
+	count_peer(my_area, PEER_SENDS_BEGUN, 1);
 	process_title("transfer to %" PRIx64, hello->from);
 	serve.pack = snapshot_pack_create(sizeof(chunk));
 	if (serve.pack != NULL)
@@ -188,6 +190,9 @@ peer_serve(PeerWire *wire, const PeerHello *hello, const bool *received, const b
 		snapshot_send_destroy(serve.send);
 	}
 	snapshot_pack_destroy(serve.pack);
+	count_peer(my_area, status == RUSD_OK ? PEER_SENDS_DONE : PEER_SENDS_FAILED, 1);
+	if (status == RUSD_OK)
+		observe_peer(my_area, SEND_TIME, now_ns() - serve.began_ns);
 	report.flags = status == RUSD_OK ? 0 : FRAME_REJECT;
 	peer_report(&report, (Bytes){NULL, 0});
 }

@@ -12,6 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "activity/metrics.h"
+#include "ipc/process.h"
 #include "peer_int.h"
 #include "utils/config.h"
 #include "utils/log.h"
@@ -57,8 +59,14 @@ receive(PeerWire *wire, uint64_t now_ns)
 			return;
 		}
 		wire->heard_ns = now_ns;
+		count_peer(my_area, PEER_RECEIVED_BYTES, (uint64_t) got);
 		if (got == 0 || net_link_receive(wire->link, buffer, (size_t) got) != RUSD_OK)
 			wire->is_lost = true;
+		if (!wire->is_lost && net_link_pongs(wire->link) != wire->pongs)
+		{
+			wire->pongs = net_link_pongs(wire->link);
+			wire->round_trip_ns = now_ns - wire->pinged_ns;
+		}
 		/* Of TLS all that is here, for the socket does not tell of it. */
 	} while (wire->stream.pending && !wire->is_lost);
 }
@@ -99,6 +107,7 @@ peer_wire_flush(PeerWire *wire)
 			return !wire->is_lost;
 		}
 		net_link_written(wire->link, (size_t) sent);
+		count_peer(my_area, PEER_SENT_BYTES, (uint64_t) sent);
 		if ((size_t) sent < output.length)
 			return true;
 	}
@@ -110,10 +119,12 @@ peer_wire_is_silent(PeerWire *wire, uint64_t now_ns)
 {
 	if (wire->pinged_ns > wire->heard_ns)
 		return now_ns - wire->pinged_ns > (uint64_t) Max(config.raft_write_timeout, 1);
-	if (now_ns - wire->heard_ns < PEER_WIRE_SLEEP_MS * NS_PER_MS)
+	if (now_ns - wire->pinged_ns < PEER_WIRE_SLEEP_MS * NS_PER_MS)
 		return false;
 	net_link_ping(wire->link);
 	wire->pinged_ns = now_ns;
+	/* Now, for the round trip is measured. */
+	(void) peer_wire_flush(wire);
 	return false;
 }
 

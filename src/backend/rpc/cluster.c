@@ -11,6 +11,7 @@
  */
 #include "rusd.h"
 
+#include "activity/metrics.h"
 #include "cluster/ids.h"
 #include "services.h"
 #include "utils/config.h"
@@ -176,6 +177,8 @@ change_replied(RpcCall *call, const Reply *reply)
 	if (reply_failed(call, reply))
 		return;
 	reply_unpin(call->rpc, reply);
+	if (((const MemberChange *) call->state)->entry.action == MEMBER_PROMOTE)
+		count(call->rpc->area, COUNTER_PROMOTED, 1);
 	answer_change(call);
 }
 

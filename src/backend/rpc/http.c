@@ -19,7 +19,7 @@
 	"Access-Control-Allow-Headers: accept, content-type, authorization\r\n"
 #define TEXT_TYPE "Content-Type: text/plain; charset=utf-8\r\n"
 #define NOSNIFF "X-Content-Type-Options: nosniff\r\n"
-#define METRICS_BYTES (64 * 1024)
+#define METRICS_BYTES (80 * 1024)
 
 typedef struct HttpRequest
 {

@@ -11,7 +11,11 @@
  */
 #include "rusd.h"
 
+#include "activity/metrics.h"
 #include "rpc_int.h"
+
+/* A read index that takes longer counts as slow. */
+#define SLOW_NS UINT64_C(500000000)
 
 static void want_applied(Rpc *rpc, uint64_t index);
 
@@ -88,6 +92,7 @@ read_index_begin(Rpc *rpc)
 		return;
 	}
 	rounds->sequence = piece.sequence;
+	rounds->asked_ns = rpc->now_ns;
 	rounds->begun++;
 }
 
@@ -102,5 +107,9 @@ read_index_replied(Rpc *rpc, const Reply *reply)
 	rounds->answered = rounds->begun;
 	rounds->status = reply->status < RUSD_STATUS_COUNT ? (Status) reply->status : RUSD_INVALID;
 	rounds->index = reply->value;
+	if (unlikely(rounds->status != RUSD_OK))
+		count(rpc->area, COUNTER_FAILED_READ_INDEXES, 1);
+	if (unlikely(rpc->now_ns - rounds->asked_ns > SLOW_NS))
+		count(rpc->area, COUNTER_SLOW_READ_INDEXES, 1);
 	return true;
 }

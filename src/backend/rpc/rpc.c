@@ -8,6 +8,7 @@
  */
 #include "rusd.h"
 
+#include "activity/metrics.h"
 #include "rpc_int.h"
 #include "utils/config.h"
 
@@ -268,6 +269,15 @@ call_timeout_status(const RpcCall *call)
 /* ---- the turn ---- */
 
 static void
+count_overdue(const RpcCall *call)
+{
+	if (call->proposal.piece.kind != 0)
+		count(call->rpc->area, COUNTER_PROPOSALS_FAILED, 1);
+	else if (call->read_round != 0)
+		count(call->rpc->area, COUNTER_FAILED_READ_INDEXES, 1);
+}
+
+static void
 end_waiting(RpcCall *call, Status status)
 {
 	if (call->http != NULL)
@@ -292,6 +302,7 @@ end_overdue(Rpc *rpc)
 		newer = call->newer;
 		if (!call->bounded || call->answered || call->list == LIST_NONE)
 			continue;
+		count_overdue(call);
 		end_waiting(call, call_timeout_status(call));
 	}
 }

@@ -114,6 +114,7 @@ typedef struct ReadRounds
 	uint64_t begun;
 	uint64_t answered;
 	uint64_t sequence; /* of the question under way; 0: none */
+	uint64_t asked_ns; /* when that was asked */
 	uint64_t index;    /* what the newest answer was, */
 	Status status;     /* or why there was none */
 } ReadRounds;

@@ -14,6 +14,7 @@
 
 #include <fcntl.h>
 
+#include "activity/metrics.h"
 #include "ipc/inject.h"
 #include "port/fault.h"
 #include "wal_int.h"
@@ -166,6 +167,7 @@ write_range(WalWriter *writer, uint64_t end)
 	uint64_t from = writer->write_from;
 	const uint8_t *bytes = shm->wal_buffers + from % shm->layout.wal_buffer_bytes;
 	uint64_t offset = from - writer->sequence * shm->layout.wal_segment_bytes;
+	uint64_t began = writer->clock->monotonic_ns(writer->clock);
 	uint32_t before = wait_event_begin(WAIT_EVENT_WAL_WRITE);
 	ssize_t written;
 	Status status;
@@ -175,6 +177,8 @@ write_range(WalWriter *writer, uint64_t end)
 	wait_event_end(before);
 	if (written < 0)
 		return fail(writer, "write", (int) written);
+	observe(shm->areas[PROC_WALWRITER], WAL_WRITE,
+			writer->clock->monotonic_ns(writer->clock) - began);
 	atomic_store_explicit(&shm->positions->written, end, memory_order_release);
 	status = sync_file(writer);
 	if (status != RUSD_OK)
@@ -215,7 +219,6 @@ wake_links(Shm *shm)
 static Status
 sync_file(WalWriter *writer)
 {
-	ShmWalSegments *segments = writer->shm->segments;
 	uint64_t began = writer->clock->monotonic_ns(writer->clock);
 	uint32_t before = wait_event_begin(WAIT_EVENT_WAL_SYNC);
 	int result;
@@ -227,13 +230,8 @@ sync_file(WalWriter *writer)
 	wait_event_end(before);
 	if (result < 0)
 		return fail(writer, "sync", result);
-	atomic_store_explicit(&segments->sync_ns,
-						  atomic_load_explicit(&segments->sync_ns, memory_order_relaxed) +
-							  writer->clock->monotonic_ns(writer->clock) - began,
-						  memory_order_relaxed);
-	atomic_store_explicit(&segments->sync_count,
-						  atomic_load_explicit(&segments->sync_count, memory_order_relaxed) + 1,
-						  memory_order_relaxed);
+	observe(writer->shm->areas[PROC_WALWRITER], WAL_FSYNC,
+			writer->clock->monotonic_ns(writer->clock) - began);
 	return RUSD_OK;
 }
 

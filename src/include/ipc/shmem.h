@@ -133,12 +133,10 @@ typedef struct ShmWalSegments
 	/* Salt of the segment with sequence s at [s % WAL_READY_SEGMENTS]; valid for ready_end -
 	 * WAL_READY_SEGMENTS <= s < ready_end. */
 	_Atomic uint32_t salt[WAL_READY_SEGMENTS];
-	_Atomic uint32_t no_room;    /* the file system refused the last preallocation: proposals are
+	_Atomic uint32_t no_room;   /* the file system refused the last preallocation: proposals are
 								  * refused, those that free space excepted */
-	_Atomic uint64_t count;      /* segment files that exist */
-	_Atomic uint64_t compacted;  /* entries up to this index are not all in them any more */
-	_Atomic uint64_t sync_count; /* fdatasyncs done, and the time they took in all; for metrics */
-	_Atomic uint64_t sync_ns;
+	_Atomic uint64_t count;     /* segment files that exist */
+	_Atomic uint64_t compacted; /* entries up to this index are not all in them any more */
 } ShmWalSegments;
 
 /* ------------------------------------------------------------------------------------------------
@@ -189,7 +187,17 @@ typedef struct SlotAck
  * Counters of a process, added up over all slots (and over those that have ended) by
  * /metrics; see activity/metriclist.h.
  */
-#define SLOT_COUNTERS 512
+#define SLOT_COUNTERS 640
+/* The same for each member at the other end of links. */
+#define PEER_COUNTERS 64
+/* Members of whom that is kept when their links have ended. */
+#define ENDED_PEERS 64
+
+typedef struct EndedPeer
+{
+	_Atomic uint64_t member_id; /* 0: free */
+	_Atomic uint64_t counters[PEER_COUNTERS];
+} EndedPeer;
 
 /* Slots of links: enough for 31 members that are all connected, and for four others. */
 #define LINK_SLOTS 128
@@ -229,6 +237,8 @@ typedef struct BackendArea
 	_Atomic uint32_t streams;    /* open HTTP/2 streams */
 	char what[48];               /* peer address, then what it does; NUL-terminated */
 	_Atomic uint64_t counters[SLOT_COUNTERS];
+	_Atomic uint64_t counted_member; /* of whom the next are; 0: nobody */
+	_Atomic uint64_t peer_counters[PEER_COUNTERS];
 	cache_aligned uint8_t proposals[PROPOSAL_RING_BYTES];
 } BackendArea;
 
@@ -433,6 +443,7 @@ typedef struct Shm
 	ReplyRing *applier_replies; /* [slot_count], applier */
 	/* [SLOT_COUNTERS], postmaster: sums of processes that have ended */
 	_Atomic uint64_t *ended_counters;
+	EndedPeer *ended_peers; /* [ENDED_PEERS], postmaster: the same for each member */
 	/* [2 * wal_buffer_bytes]: the ring mapped twice, so that a batch is always in one piece; byte
 	 * of position p is at [p % wal_buffer_bytes].  raft */
 	uint8_t *wal_buffers;

@@ -27,6 +27,7 @@ RUSD_REGION(raft_replies, ReplyRing, READ, "raft", slots * sizeof(ReplyRing), "r
 RUSD_REGION(applier_replies, ReplyRing, READ, "applier", slots * sizeof(ReplyRing), "the applier's answers")
 RUSD_REGION(link_rings, LinkRing, READ, "raft", layout->link_slots * sizeof(LinkRing), "messages for other members")
 RUSD_REGION(ended_counters, _Atomic uint64_t, READ, "postmaster", SLOT_COUNTERS * sizeof(uint64_t), "counters of processes that have ended")
+RUSD_REGION(ended_peers, EndedPeer, READ, "postmaster", ENDED_PEERS * sizeof(EndedPeer), "counters of links that have ended, for each member")
 RUSD_REGION(recovered, struct NodeRecovered, READ, "postmaster, at start", SHM_RECOVERED_BYTES, "what was found on disk")
 RUSD_REGION(hashes_kept, struct HashKept, READ, "applier", SHM_HASHES_BYTES, "hashes of finished compactions")
 RUSD_REGION(checkpoint_root, struct CheckpointRoot, READ, "applier", SHM_CHECKPOINT_ROOT_BYTES, "the root handed to the checkpointer")

@@ -69,5 +69,7 @@ extern Status net_link_output(NetLink *link, Bytes *output);
 extern void net_link_written(NetLink *link, size_t length);
 /* A ping, which the other side answers whatever it does. */
 extern void net_link_ping(NetLink *link);
+/* How many of them were answered. */
+extern uint64_t net_link_pongs(const NetLink *link);
 
 #endif /* NET_LINK_H */

@@ -168,6 +168,14 @@ def host_names(program, files):
             told(server, "certificate CN=%s: none of its host names is on the list" % name)
 
 
+def lists_of_nobody(program, files):
+    """Who names whom to let in and demands no certificates lets everybody in, as etcd does, and is told."""
+    flags = ["--cert-file", files.server[0], "--key-file", files.server[1], "--client-cert-allowed-hostname", "client.example"]
+    with Node(program, flags, tls=Tls(files.authority.cert)) as server:
+        check(refusal(server.client, Tls(files.authority.cert).context()) is None, "a client without a certificate is refused")
+        check(not is_rusd(program) or server.logged("everybody is let in"), "nobody is told")
+
+
 def side_by_side(program, files):
     """http and https at two ports, and at one."""
     second, third = free_ports(2)
@@ -588,7 +596,8 @@ def main():
     parser.add_argument("--only", default="")
     arguments = parser.parse_args()
     tap = Tap()
-    for function, only_rusd in ((matrix, False), (protocols, False), (versions, False), (host_names, False), (side_by_side, False), (automatic, False),
+    for function, only_rusd in ((matrix, False), (protocols, False), (versions, False), (host_names, False), (lists_of_nobody, False), (side_by_side, False),
+                                (automatic, False),
                                 (refused_files, True), (resumed, True), (reload_under_load, False), (authorities_change, True), (handshakes, True),
                                 (key_is_gone, True), (peer_matrix, False), (peer_names, False), (peer_sessions, False),
                                 (members_with_bad_certificates, True), (peer_reload_under_load, True)):

@@ -57,6 +57,7 @@ static void set_options(void);
 static bool make_certificates(void);
 static void mark_files(const Side *side, FileMark marks[FILES]);
 static bool load(Side *side);
+static void warn_of_idle(const Side *side);
 static void warn_of_end(Side *side);
 static uint64_t monotonic_ns(void);
 
@@ -268,17 +269,36 @@ load(Side *side)
 	side->tickets_made_ns = monotonic_ns();
 	side->warned_at = 0;
 	if (first)
+	{
+		warn_of_idle(side);
 		log_info("TLS is set up", LOG_TEXT("for", side->name),
 				 LOG_TEXT("cert", side->options.cert_file), LOG_TEXT("key", side->options.key_file),
 				 LOG_TEXT("trusted-ca", side->options.ca_file),
 				 LOG_TEXT("crl-file", side->options.crl_file),
 				 LOG_BOOL("client-cert-auth",
 						  side->options.demand_certificate || *side->options.ca_file != '\0'));
+	}
 	else
 		log_info("files of TLS have been read again", LOG_TEXT("for", side->name),
 				 LOG_TEXT("cert", side->options.cert_file));
 	warn_of_end(side);
 	return true;
+}
+
+/* As in etcd nobody is refused then; but who has named a list believes that somebody is. */
+static void
+warn_of_idle(const Side *side)
+{
+	const TlsOptions *options = &side->options;
+
+	if (options->listens && !options->demand_certificate && *options->ca_file == '\0' &&
+		(*options->crl_file != '\0' || *options->allowed_hostname != '\0' ||
+		 *options->allowed_cn != '\0'))
+		log_warn("certificates are not demanded of those who connect: everybody is let in, "
+				 "whatever these lists say",
+				 LOG_TEXT("for", side->name), LOG_TEXT("crl-file", options->crl_file),
+				 LOG_TEXT("allowed-hostname", options->allowed_hostname),
+				 LOG_TEXT("allowed-cn", options->allowed_cn));
 }
 
 static void

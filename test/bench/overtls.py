@@ -59,4 +59,4 @@ def requests(args):
 
 def connections(args):
     with Rivals(args) as rivals:
-        rivals.compare("connect", "new connections, each for one get, 10 at a time", 1, 2000, 1)
+        rivals.compare("connect", "new connections, each for one get, 10 at a time", 1, 1000, 1)

@@ -8,6 +8,7 @@ test/cluster/members.py
 import argparse
 import json
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -611,6 +612,33 @@ def limits_of_requests_differ(cluster):
         m.flags = flags
 
 
+def lost_and_replaced(cluster):
+    """BOOT-21, BOOT-23: who has no log asks the others who it is, and shows them its certificate."""
+    lost = followers_of(cluster)[0]
+    other = followers_of(cluster)[1]
+    number = lost.status().header.member_id
+    lost.stop()
+    shutil.rmtree(lost.data)
+    lost.launch()
+    wait_until(lambda: lost.process.poll() is not None, "who founds the cluster once more ends")
+    check(lost.logged("has already been bootstrapped"), "it does not say why")
+    check(not os.path.exists(os.path.join(lost.data, "wal")), "it has begun a log before it asked")
+    client = connect(other)
+
+    def change(method, request):
+        wait_until(lambda: error_of(client.call, "Cluster/" + method, request, timeout=5) is None, method)
+    change("MemberRemove", client.message("MemberRemoveRequest", ID=number))
+    change("MemberAdd", client.message("MemberAddRequest", peerURLs=["https://127.0.0.1:%d" % lost.routed], isLearner=True))
+    flags = list(lost.flags)
+    lost.flags.append("--initial-cluster-state=existing")
+    start(cluster, lost)
+    change("MemberPromote", client.message("MemberPromoteRequest", ID=lost.status().header.member_id))
+    client.close()
+    lost.flags = flags
+    write_until(lost, b"replaced", b"1")
+    cluster.hashes_agree(30)
+
+
 def stranger_is_refused(cluster):
     """A member whose certificate is of another authority is refused by the others, and says why it gets nowhere."""
     with tempfile.TemporaryDirectory(prefix="rusd-certs.") as directory:
@@ -686,6 +714,7 @@ def main():
                     ("a member that takes smaller requests follows", limits_of_requests_differ),
                     ("strangers keep no member out (hostile client of the port for members)", strangers_keep_no_member_out),
                     ("a member with a certificate of others is refused", stranger_is_refused),
+                    ("a member that lost its data is replaced (BOOT-21, BOOT-23)", lost_and_replaced),
                     ("a member without a quorum", without_quorum)]
     chosen = [t for t in with_cluster if options.only in t[0]]
     if chosen:

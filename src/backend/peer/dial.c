@@ -206,7 +206,7 @@ secure(Stream *stream, int socket, const ConfigUrl *url, const char **error)
 	*error = "this member has no certificates for connections to other members";
 	if (tls_contexts_get(TLS_TO_PEERS) == NULL)
 		return RUSD_INVALID;
-	status = tls_connect(stream, tls_contexts_get(TLS_TO_PEERS), socket, url->host);
+	status = tls_connect(stream, tls_contexts_get(TLS_TO_PEERS), socket, url->host, "h2");
 	while (status == RUSD_OK && (status = stream_handshake(stream)) == RUSD_AGAIN)
 	{
 		uint64_t now = clock_os.monotonic_ns(&clock_os);

@@ -187,7 +187,8 @@ keep_keys(int kind, const Connection *connection)
 {
 	TlsSide side = TLS_NO_SIDE;
 
-	if (connection == NULL && (kind == PROC_PEER || kind == PROC_TRANSFER))
+	if (kind == CHILD_STARTUP ||
+		(connection == NULL && (kind == PROC_PEER || kind == PROC_TRANSFER)))
 		side = TLS_TO_PEERS;
 	else if (connection != NULL && connection->transport != TRANSPORT_PLAIN)
 		side = connection->listener == LISTENER_PEER ? TLS_PEERS : TLS_CLIENTS;

@@ -85,7 +85,8 @@ handshake(Exchange *exchange, const ConfigUrl *url, TlsContext *context)
 		return RUSD_OK;
 	if (context == NULL)
 		return fail(exchange, "there is no certificate or authority for https to other members");
-	if (tls_connect(&exchange->stream, context, exchange->stream.socket, url->host) != RUSD_OK)
+	if (tls_connect(&exchange->stream, context, exchange->stream.socket, url->host, "http/1.1") !=
+		RUSD_OK)
 		return fail(exchange, "no memory for TLS");
 	while ((status = stream_handshake(&exchange->stream)) == RUSD_AGAIN)
 		if (!wait_for(exchange, exchange->stream.read_waits))

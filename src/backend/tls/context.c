@@ -169,7 +169,6 @@ load_identity(const TlsOptions *options, TlsContext *context, char *message, siz
 static Status
 set_up_library(TlsContext *context)
 {
-	static const uint8_t offered[] = {2, 'h', '2'};
 	SSL_CTX *of = context->ssl_context;
 
 	/* An end without a farewell is an end: HTTP/2 and HTTP/1.1 know where a message ends. */
@@ -185,9 +184,7 @@ set_up_library(TlsContext *context)
 	SSL_CTX_set_session_cache_mode(of, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_cert_cb(of, give_certificate, context);
 	if (!context->listens)
-		/* 0 is success here. */
-		return SSL_CTX_set_alpn_protos(of, offered, sizeof(offered)) == 0 ? RUSD_OK
-																		  : RUSD_NO_MEMORY;
+		return RUSD_OK;
 	SSL_CTX_set_alpn_select_cb(of, choose_protocol, NULL);
 	SSL_CTX_set_timeout(of, TICKET_SECONDS);
 	return SSL_CTX_set_num_tickets(of, 1) == 1 && tls_tickets_set_up(context) ? RUSD_OK

@@ -42,9 +42,11 @@ tls_accept(Stream *stream, TlsContext *context, int socket, const char *remote, 
 }
 
 Status
-tls_connect(Stream *stream, TlsContext *context, int socket, const char *host)
+tls_connect(Stream *stream, TlsContext *context, int socket, const char *host, const char *protocol)
 {
 	Status status = begin(stream, context, socket, host);
+	uint8_t offered[16];
+	size_t length = strlen(protocol);
 	uint8_t address[16];
 	bool numeric =
 		inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
@@ -61,6 +63,12 @@ tls_connect(Stream *stream, TlsContext *context, int socket, const char *host)
 			return RUSD_NO_MEMORY;
 	}
 	if (!numeric && SSL_set_tlsext_host_name(stream->ssl, host) != 1)
+		return RUSD_NO_MEMORY;
+	Check(length < sizeof(offered));
+	offered[0] = (uint8_t) length;
+	memcpy(offered + 1, protocol, length);
+	/* 0 is success here. */
+	if (SSL_set_alpn_protos(stream->ssl, offered, (unsigned) length + 1) != 0)
 		return RUSD_NO_MEMORY;
 	SSL_set_connect_state(stream->ssl);
 	return RUSD_OK;

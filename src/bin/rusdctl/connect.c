@@ -292,7 +292,7 @@ begin_tls(Connection *c, int fd, const char *name, const ConnectOptions *options
 
 	if (error != NULL)
 		return error;
-	if (tls_connect(&c->stream, context, fd, name) != RUSD_OK)
+	if (tls_connect(&c->stream, context, fd, name, "h2") != RUSD_OK)
 		return error_text("out of memory");
 	while ((status = stream_handshake(&c->stream)) == RUSD_AGAIN)
 	{

@@ -67,10 +67,10 @@ must_check extern Status tls_accept(Stream *stream, TlsContext *context, int soc
 
 /*
  * The connecting side. host, a name or an address without brackets, is who the server has to be
- * by its certificate. RUSD_NO_MEMORY.
+ * by its certificate; protocol is what will be spoken, "h2" or "http/1.1" (ALPN). RUSD_NO_MEMORY.
  */
 must_check extern Status tls_connect(Stream *stream, TlsContext *context, int socket,
-									 const char *host);
+									 const char *host, const char *protocol);
 
 /*
  * RUSD_OK: done, certificates are checked (at once for a plain stream). RUSD_AGAIN: wait for

@@ -761,6 +761,38 @@ a_change_is_in_use_when_it_is_committed(void **state)
 	assert_int_equal(step(&world, add)->propose_status, RUSD_INVALID);
 }
 
+/* The majority may be another one behind it: walwriter must not publish by the one before (a read index would be below it). */
+static void
+the_ceiling_stops_at_a_change(void **state)
+{
+	World world = {0};
+	RaftEvent add = {.kind = RAFT_PROPOSE,
+					 .changes[0] = {.kind = CHANGE_ADD_VOTER, .member_id = 0x44},
+					 .change_count = 1};
+
+	(void) state;
+	lead_three(&world);
+	receive(&world,
+			(RaftMessage){.kind = MESSAGE_APPEND_ANSWER, .from = A, .term = 4, .index = 11});
+	assert_int_equal(step(&world, add)->propose_status, RUSD_OK);
+	step(&world, APPENDED(12, 7000));
+	step(&world, PROPOSE);
+	step(&world, APPENDED(13, 8000));
+	receive(&world,
+			(RaftMessage){.kind = MESSAGE_APPEND_ANSWER, .from = A, .term = 4, .index = 13});
+	assert_int_equal(world.raft.ceiling, 7000);
+	step(&world, FLUSHED(7000));
+	assert_int_equal(world.raft.configuration.member_count, 4);
+	/* Two of four. */
+	step(&world, FLUSHED(8000));
+	assert_int_equal(world.raft.commit_index, 12);
+	assert_int_equal(world.raft.ceiling, 7000);
+	receive(&world,
+			(RaftMessage){.kind = MESSAGE_APPEND_ANSWER, .from = B, .term = 4, .index = 13});
+	assert_int_equal(world.raft.commit_index, 13);
+	assert_int_equal(world.raft.ceiling, 8000);
+}
+
 /* B is needed for nothing: A's answer commits the removal. */
 static void
 who_is_removed_is_told_that_it_is(void **state)
@@ -839,6 +871,7 @@ main(void)
 		cmocka_unit_test(a_member_that_lost_its_log_is_told_from_an_old_answer),
 		cmocka_unit_test(a_member_that_refuses_what_it_had_has_lost_its_log),
 		cmocka_unit_test(a_change_is_in_use_when_it_is_committed),
+		cmocka_unit_test(the_ceiling_stops_at_a_change),
 		cmocka_unit_test(who_is_removed_is_told_that_it_is),
 		cmocka_unit_test(the_same_events_give_the_same_state),
 	};

@@ -87,6 +87,9 @@ set_ceiling(Raft *raft, RaftUpdate *update)
 	uint64_t index = Min(raft_majority(raft, match_of, UINT64_MAX), raft->appended_index);
 	uint64_t ceiling = 0;
 
+	/* What comes behind a change of members is counted by the members that it makes. */
+	if (raft->change_count > 0)
+		index = Min(index, raft->changes[0].index);
 	if (index == raft->appended_index)
 		ceiling = raft->appended;
 	else if (index >= raft->term_first_index)

@@ -68,3 +68,6 @@ check-backends-long:
 .PHONY: check-tls check-crash check-backends check-processes check-crash-long check-backends-long
 CHECK_TARGETS += check-tls check-crash check-backends check-processes
 CHECK_LONG_TARGETS += check-crash-long check-backends-long
+
+# They mostly wait.
+CHECK_BESIDE += check-chaos check-members check-alerts check-tls

@@ -10,7 +10,7 @@ check: all inject-build
 check-asan:
 	+@$(MAKE) --no-print-directory ASAN=1 INJECT=1 all
 	@ASAN_OPTIONS=detect_leaks=1:$$ASAN_OPTIONS \
-		test/all/run-targets ASAN=1 INJECT=1 ROUNDS=5 KILLS=30 SEEDS=100 CHAOS=6 $(addprefix -b ,$(CHECK_BESIDE)) \
+		test/all/run-targets $(addprefix -b ,$(CHECK_BESIDE)) ASAN=1 INJECT=1 ROUNDS=5 KILLS=30 SEEDS=100 CHAOS=6 \
 		$(sort $(filter-out lint check-lint check-conformance-follower $(CHECK_BESIDE),$(CHECK_TARGETS)) check-unit)
 
 # The full counts: at most an hour.  What has a target of its own with -long is not run twice.

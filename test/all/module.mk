@@ -6,12 +6,13 @@
 check: all inject-build
 	@test/all/run-targets $(addprefix -b ,$(CHECK_BESIDE)) $(sort $(filter-out $(CHECK_BESIDE),$(CHECK_TARGETS)) check-unit)
 
-# The same in a build with sanitizers and injection points, at a tenth of the counts; conversations with one node only.
+# The same in a build with sanitizers and injection points, at a tenth of the counts; conversations with one node only,
+# no mistakes switched in.
 check-asan:
 	+@$(MAKE) --no-print-directory ASAN=1 INJECT=1 all
 	@ASAN_OPTIONS=detect_leaks=1:$$ASAN_OPTIONS \
 		test/all/run-targets $(addprefix -b ,$(CHECK_BESIDE)) ASAN=1 INJECT=1 ROUNDS=5 KILLS=30 SEEDS=100 CHAOS=6 \
-		$(sort $(filter-out lint check-lint check-conformance-follower $(CHECK_BESIDE),$(CHECK_TARGETS)) check-unit)
+		$(sort $(filter-out lint check-lint check-conformance-follower check-mutations-% $(CHECK_BESIDE),$(CHECK_TARGETS)) check-unit)
 
 # The full counts: at most an hour.  What has a target of its own with -long is not run twice.
 check-long: all inject-build
